@@ -1,0 +1,1 @@
+"""Publishes the files of one compaction run in one Iceberg snapshot."""

@@ -1,0 +1,1 @@
+"""Archive hours to Parquet in the Iceberg table: what planning, writing and committing share."""

@@ -1,0 +1,1 @@
+"""Plans one compaction run: which archive objects, in which tasks."""

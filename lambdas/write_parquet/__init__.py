@@ -1,0 +1,1 @@
+"""Writes the Parquet files of one task of a compaction run."""
