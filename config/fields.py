@@ -1,0 +1,66 @@
+"""Kinds of values that several sections of the settings share, with the limits AWS or the contract sets on them."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+RESERVED_NAMES = frozenset(
+    {
+        "device_id",
+        "equipment_type",
+        "expires_at",
+        "facility",
+        "location",
+        "metrics",
+        "payload_b64",
+        "processed_at",
+        "received_at",
+        "sensor_id",
+        "sensor_type",
+        "sensor_type_shard",
+        "timestamp",
+        "topic_device_id",
+    }
+)
+"""Top-level fields of a payload and attributes of a stored reading that already mean something: no metric's name."""
+
+
+class Model(BaseModel):
+    """What every section has in common: nothing changes after loading, and nothing unknown is accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _known_placeholders(value: str) -> str:
+    try:
+        value.format(system="", suffix="")
+    except (KeyError, IndexError, ValueError) as error:
+        raise ValueError("only the placeholders {system} and {suffix} are filled in") from error
+    return value
+
+
+def _not_reserved(value: str) -> str:
+    if value in RESERVED_NAMES:
+        raise ValueError(f"'{value}' is reserved; no metric may be called {', '.join(sorted(RESERVED_NAMES))}")
+    return value
+
+
+Placeholders = AfterValidator(_known_placeholders)
+
+ResourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9{][A-Za-z0-9_{}-]*$", max_length=128), Placeholders]
+BucketName = Annotated[str, Field(pattern=r"^[a-z0-9{][a-z0-9{}-]*$", max_length=63), Placeholders]
+IdentifierName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}]+$", max_length=128), Placeholders]
+"""Where AWS allows no hyphen: topic rules and Glue databases."""
+
+AttributeName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=255)]
+"""Name of a key attribute of the hot table."""
+
+MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)]
+"""Name of a metric: a column of the Iceberg table and an attribute of the hot table."""
+
+ScheduleExpression = Annotated[str, Field(pattern=r"^(cron|rate)\(.+\)$")]
+
+Email = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+
+MemoryMb = Annotated[int, Field(ge=128, le=10240)]
+"""Memory of a Lambda function; CPU grows with it (1 vCPU at 1,769 MB)."""

@@ -1,0 +1,208 @@
+"""The sections of an environment's settings. Units stand in the names; each field says what it sets."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from config.fields import (
+    AttributeName,
+    BucketName,
+    Email,
+    IdentifierName,
+    MemoryMb,
+    Model,
+    ResourceName,
+    ScheduleExpression,
+)
+
+
+class Tags(Model):
+    """Cost-allocation tags on everything that takes tags."""
+
+    project: str = Field("sensorkeep", description="Value of the tag `Project`.")
+    owner: str = Field("platform", description="Value of the tag `Owner`.")
+    repository: str = Field("unknown", description="Value of the tag `Repository`.")
+    commit_sha: str = Field("unknown", description="Value of the tag `CommitSha`.")
+    commit_author: str = Field("unknown", description="Value of the tag `CommitAuthor`.")
+
+
+class Security(Model):
+    """The customer-managed key that encrypts every store."""
+
+    key_alias: ResourceName = Field("{system}-{suffix}", description="Alias of the KMS key, without `alias/`.")
+    key_deletion_window_days: int = Field(30, ge=7, le=30, description="Days a scheduled key deletion can be undone.")
+
+
+class Bucket(Model):
+    """A data bucket. The account and the region are appended to its name, because bucket names are global."""
+
+    name: BucketName = Field(description="Start of the bucket's name.")
+    noncurrent_days: int = Field(30, ge=1, description="Days an overwritten or deleted object version is kept.")
+
+
+class RawBucket(Bucket):
+    """The archive of what devices sent."""
+
+    glacier_after_days: int | None = Field(
+        None,
+        ge=1,
+        description="Days after which objects of 128 KB and more move to Glacier Flexible Retrieval (smaller ones"
+        " would cost more there); unset means never.",
+    )
+
+
+class AccessLogs(Model):
+    """The bucket that receives the S3 access logs of the data buckets (SSE-S3: log delivery cannot use the key)."""
+
+    bucket_name: BucketName = Field("{system}-logs-{suffix}", description="Start of the bucket's name.")
+    retention_days: int = Field(365, ge=1, description="Days an access log is kept.")
+
+
+class Ingest(Model):
+    """How readings come in: MQTT topic, Kinesis stream, archive delivery."""
+
+    topic_prefix: str = Field(
+        "sensors/readings",
+        pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$",
+        description="First two levels of the MQTT topic; a device publishes to `<prefix>/<device>/data`.",
+    )
+    rule_name: IdentifierName = Field("readings_rule_{suffix}", description="Name of the IoT topic rule.")
+    stream_name: ResourceName = Field("readings-{suffix}", description="Name of the Kinesis stream.")
+    stream_mode: Literal["provisioned", "on_demand"] = Field("provisioned", description="Capacity mode of the stream.")
+    stream_shards: int = Field(1, ge=1, le=500, description="Shards of a provisioned stream (1 MB/s in each).")
+    stream_retention_h: int = Field(24, ge=24, le=8760, description="Hours the stream keeps a record.")
+    firehose_name: ResourceName = Field("archive-{suffix}", description="Name of the Firehose delivery stream.")
+    firehose_buffer_mb: int = Field(5, ge=1, le=128, description="Megabytes Firehose collects before it writes.")
+    firehose_buffer_s: int = Field(300, ge=0, le=900, description="Seconds Firehose waits before it writes.")
+
+
+class SensorTypeIndex(Model):
+    """An index of the hot table by sensor type, spread over shards so that one type is not one hot partition."""
+
+    name: ResourceName = Field("SensorTypeIndex", description="Name of the index.")
+    shards: int = Field(10, ge=1, le=200, description="Partitions one sensor type is spread over.")
+
+
+class HotTable(Model):
+    """The DynamoDB table of recent readings."""
+
+    name: ResourceName = Field("readings-{suffix}", description="Name of the table.")
+    device_key: AttributeName = Field("device_id", description="Name of the partition key (a string).")
+    time_key: AttributeName = Field("timestamp", description="Name of the sort key.")
+    time_format: Literal["epoch_seconds", "iso8601"] = Field(
+        "epoch_seconds",
+        description="Sort key as a number of seconds with ms decimals, or as ISO-8601 text in UTC with ms.",
+    )
+    retention_days: int = Field(30, ge=1, description="Days after arrival at which a reading leaves the hot table.")
+    deletion_protection: bool = Field(
+        True, description="Refuse to delete the table. A first deployment that fails then has to be cleared by hand."
+    )
+    sensor_type_index: SensorTypeIndex | None = Field(None, description="Index by sensor type; unset means none.")
+
+
+class Function(Model):
+    """Size and limits of one Lambda function."""
+
+    name: ResourceName = Field(max_length=64, description="Name of the function.")
+    memory_mb: MemoryMb = Field(512, description="Memory; CPU grows with it (1 vCPU at 1,769 MB).")
+    timeout_s: int = Field(60, ge=1, le=900, description="Seconds after which an invocation is ended.")
+    reserved_concurrency: int | None = Field(
+        None,
+        ge=0,
+        description="Executions kept for this function; unset shares the account's (small quotas refuse it).",
+    )
+
+
+class EventSource(Model):
+    """How Lambda reads the stream."""
+
+    batch_size: int = Field(500, ge=1, le=10000, description="Most records of one invocation.")
+    window_s: int = Field(5, ge=0, le=300, description="Seconds Lambda may wait to fill a batch.")
+    parallelization: int = Field(1, ge=1, le=10, description="Concurrent batches of one shard.")
+    retries: int = Field(3, ge=0, le=10000, description="Attempts after the first before a batch is set aside.")
+    record_age_s: int = Field(86400, ge=60, le=604800, description="Age at which a failing record is set aside.")
+
+
+class Realtime(Model):
+    """The function that decodes and stores readings as they arrive."""
+
+    function: Function = Field(description="The function.")
+    event_source: EventSource = Field(default_factory=EventSource, description="Its event source mapping.")
+
+
+class Threshold(Model):
+    """One limit of a metric; a reading beyond it raises an alert."""
+
+    severity: Literal["info", "warning", "critical"] = Field("critical", description="Severity of the alert.")
+    above: float | None = Field(None, description="Alert when the value is greater than this.")
+    below: float | None = Field(None, description="Alert when the value is less than this.")
+
+    @model_validator(mode="after")
+    def _has_one_limit(self) -> "Threshold":
+        if (self.above is None) == (self.below is None):
+            raise ValueError("give exactly one of 'above' and 'below'")
+        return self
+
+
+class Metric(Model):
+    """A metric that gets a column of its own in the Iceberg table, and may have rules."""
+
+    unit: str = Field(description="Unit of the values, for people.")
+    thresholds: tuple[Threshold, ...] = Field((), description="Limits that raise alerts.")
+
+
+class Decoding(Model):
+    """What the decoder accepts beside the contract's fixed limits."""
+
+    late_after_h: int = Field(24, ge=1, description="Age at arrival from which a reading is counted as late.")
+    future_tolerance_s: int = Field(300, ge=0, description="How far ahead of arrival a timestamp may be.")
+
+
+class Alerts(Model):
+    """Where alerts go."""
+
+    topic_name: ResourceName = Field("alerts-{suffix}", description="Name of the SNS topic.")
+    emails: tuple[Email, ...] = Field((), description="Addresses that are subscribed to the topic.")
+
+
+class Lake(Model):
+    """The Iceberg table of all readings."""
+
+    database: IdentifierName = Field(
+        "sensorkeep_{suffix}", pattern=r"^[a-z0-9_{}]+$", description="Glue database; it holds the table `readings`."
+    )
+    partition_by: Literal["day", "hour"] = Field("day", description="Partition of `measured_at`.")
+
+
+class Compaction(Model):
+    """The batch side: archive objects to Parquet in the Iceberg table."""
+
+    schedule: ScheduleExpression = Field(
+        "cron(20 * * * ? *)",
+        description="When it starts, in UTC. Twenty past: Firehose may hold a record for 15 minutes.",
+    )
+    enabled: bool = Field(True, description="Whether the schedule is active; a person can always start a run.")
+    grace_minutes: int = Field(
+        16, ge=0, description="Minutes after its end for which an arrival hour stays open, for what Firehose holds."
+    )
+    task_mb: int = Field(64, ge=1, le=1024, description="Compressed archive megabytes of one task.")
+    concurrency: int = Field(40, ge=1, le=10000, description="Tasks that run at the same time.")
+    planner_memory_mb: MemoryMb = Field(1024, description="Memory of `plan_compaction`.")
+    worker_memory_mb: MemoryMb = Field(3008, description="Memory of `write_parquet`.")
+    committer_memory_mb: MemoryMb = Field(1024, description="Memory of `commit_table`.")
+
+
+class Monitoring(Model):
+    """Dashboard and alarms. Each period is 300 s."""
+
+    dashboard_name: ResourceName = Field("{system}-{suffix}", description="Name of the CloudWatch dashboard.")
+    throttled_records: int = Field(100, ge=0, description="Alarm above so many throttled stream writes, twice running.")
+    function_errors: int = Field(10, ge=0, description="Alarm above so many failed invocations of `process_readings`.")
+    function_duration_ms: int = Field(50000, ge=1, description="Alarm above this average duration of an invocation.")
+    iterator_age_ms: int = Field(
+        600000, ge=1, description="Alarm when `process_readings` is further behind the stream than this, twice running."
+    )
+    firehose_age_s: int = Field(
+        1800, ge=1, description="Alarm when the oldest record that Firehose has not delivered is older than this."
+    )
+    quarantined_percent: float = Field(5.0, ge=0, le=100, description="Alarm above this share of rejected readings.")
