@@ -1,0 +1,77 @@
+"""What the functions need of the environment's settings: `settings.json`, which the build puts into every zip."""
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What the decoder accepts beside the contract's fixed limits."""
+
+    late_after_h: int = 24
+    future_tolerance_s: int = 300
+
+
+class Threshold(msgspec.Struct, frozen=True):
+    """One limit of a metric, in the metric's unit; exactly one of `above` and `below` is set."""
+
+    severity: str
+    above: float | None = None
+    below: float | None = None
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A declared metric."""
+
+    unit: str
+    thresholds: tuple[Threshold, ...] = ()
+
+
+class SensorTypeIndex(msgspec.Struct, frozen=True):
+    """The index by sensor type, spread over `shards` partitions a type."""
+
+    shards: int
+
+
+class HotTable(msgspec.Struct, frozen=True):
+    """How a reading's identity becomes the key of the hot table, and how long it stays.
+
+    The key names are reserved names of the payload contract, so that no metric can take their place.
+    """
+
+    device_key: Literal["device_id", "sensor_id"]
+    time_key: Literal["timestamp"]
+    time_format: Literal["epoch_seconds", "iso8601"]
+    retention_days: int
+    sensor_type_index: SensorTypeIndex | None = None
+
+
+class Lake(msgspec.Struct, frozen=True):
+    """How the Iceberg table is partitioned by `measured_at`."""
+
+    partition_by: Literal["day", "hour"]
+
+
+class Compaction(msgspec.Struct, frozen=True):
+    """How the archive is cut into tasks."""
+
+    grace_minutes: int
+    task_mb: int
+
+
+class FunctionSettings(msgspec.Struct, frozen=True):
+    """The part of the settings that function code reads; fields it does not know are skipped."""
+
+    system: str
+    suffix: str
+    decoding: Limits
+    metrics: dict[str, Metric]
+    hot_table: HotTable
+    lake: Lake
+    compaction: Compaction
+
+
+def load(path: Path) -> FunctionSettings:
+    """Read `settings.json`. Raises OSError without the file, msgspec.ValidationError naming a field that is wrong."""
+    return msgspec.json.decode(path.read_bytes(), type=FunctionSettings)
