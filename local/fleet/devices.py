@@ -13,7 +13,7 @@ import boto3
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from local.process import Running
+from local.state import Running
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,8 @@ class Report:
     unreadable: int = 0
     examples: list[str] = dataclasses.field(default_factory=list)
     """The first unreadable rows: file, line and why."""
+    ignored_columns: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    """Columns without numbers, by file."""
 
     def refuse(self, path: Path, line: int, why: object) -> None:
         """Count a row that cannot be read."""
@@ -108,6 +110,7 @@ def messages(
     recordings: list[Recording], report: Report, now_ms: int, speed: float | None = None, limit: int | None = None
 ) -> Iterator[Message]:
     """The rows of all recordings as messages, side by side; each file begins at once. At most `limit` of them."""
+    report.ignored_columns |= {each.path.name: each.columns.ignored for each in recordings if each.columns.ignored}
     streams = [recording.messages(report, speed, now_ms) for recording in recordings]
     merged = heapq.merge(*streams, key=lambda placed: placed[0])
     return itertools.islice((message for _, message in merged), limit)

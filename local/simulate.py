@@ -1,0 +1,147 @@
+"""`python -m local simulate`: devices that publish over MQTT, made up or replayed from files, counted by kind."""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from config import settings
+from local import state
+from local.fleet import FleetError, generate, replay
+from local.fleet.devices import Registry
+from local.fleet.message import Message, Tally
+from local.fleet.mqtt import Publisher
+from local.fleet.summary import show
+
+
+@dataclasses.dataclass(frozen=True)
+class Shipment:
+    """What is to be sent: by which devices, and in which order."""
+
+    devices: list[str]
+    messages: Iterator[Message]
+    total: int | None
+    """None when it is not known before the files are read."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Either a simulated fleet or `--replay`."""
+    fleet = parser.add_argument_group("a simulated fleet")
+    fleet.add_argument("--devices", type=int, default=10, metavar="N", help="how many devices (default: 10)")
+    fleet.add_argument("--rate", type=float, default=50, metavar="R", help="messages a second of all (default: 50)")
+    fleet.add_argument("--duration", type=float, default=30, metavar="S", help="seconds (default: 30)")
+    fleet.add_argument(
+        "--faults",
+        default="",
+        metavar="NAME=SHARE,…",
+        help="garbage, duplicates, disorder and clock, as shares of the messages: garbage=0.01,disorder=0.02",
+    )
+    fleet.add_argument("--seed", type=int, default=1, help="the same seed gives the same series (default: 1)")
+    fleet.add_argument("--prefix", default="machine", help="start of the devices' names (default: machine)")
+    recorded = parser.add_argument_group("recorded data instead")
+    recorded.add_argument("--replay", type=Path, metavar="PATH", help="a CSV file, or a folder of them: one a device")
+    recorded.add_argument("--separator", metavar="CHARACTER", help="between cells (default: recognised)")
+    recorded.add_argument(
+        "--columns", default="", metavar="NAME=COLUMN,…", help="which column is the time or a metric: time=ts,flow=F1"
+    )
+    recorded.add_argument(
+        "--speed", default="max", metavar="X", help="times as fast as recorded, or max (default: max)"
+    )
+    recorded.add_argument("--limit", type=int, metavar="N", help="send at most N rows")
+    parser.add_argument("--json", action="store_true", help="print the counts as JSON")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Send, then say what was sent and what the system must make of it; 130 after Ctrl-C."""
+    running = state.running()
+    if running is None:
+        print("The embedded AWS is not running: python -m local up", file=sys.stderr)
+        return 1
+    report = replay.Report()
+    try:
+        shipment = _recorded(given, report) if given.replay else _simulated(given)
+        tally, seconds, interrupted = ship(running, shipment, quiet=given.json)
+    except FleetError as error:
+        print(error, file=sys.stderr)
+        return 1
+    counts = tally.as_dict() | {"devices": len(shipment.devices), "seconds": round(seconds, 3)}
+    if given.replay:
+        counts["replay"] = dataclasses.asdict(report)
+    if given.json:
+        print(json.dumps(counts, indent=2))
+    else:
+        show(Console(), counts)
+    if interrupted:
+        return 130
+    return 1 if tally.refused or tally.unacknowledged else 0
+
+
+def ship(running: state.Running, shipment: Shipment, *, quiet: bool) -> tuple[Tally, float, bool]:
+    """Give every device its certificate, then send everything.
+
+    Returns the counts, the seconds it took to send, and whether Ctrl-C ended it. Raises FleetError.
+    """
+    topic_prefix = settings.load("local").ingest.topic_prefix
+    registry = Registry(running, Path(running.state_dir) / "devices", topic_prefix)
+    tally, begin = Tally(), time.monotonic()
+    with _progress(quiet=quiet) as progress:
+        named = progress.track(registry.provision(shipment.devices), len(shipment.devices), description="certificates")
+        devices = list(named)
+        anchor = registry.trust_anchor()
+        task = progress.add_task("messages", total=shipment.total)
+        try:
+            with Publisher(running.mqtt_host, running.mqtt_port, devices, topic_prefix, anchor) as publisher:
+                begin = time.monotonic()
+                publisher.send(shipment.messages, tally, lambda: progress.update(task, completed=tally.published))
+        except KeyboardInterrupt:
+            return tally, time.monotonic() - begin, True
+        progress.update(task, completed=tally.published, total=tally.published)
+    return tally, time.monotonic() - begin, False
+
+
+def _simulated(given: argparse.Namespace) -> Shipment:
+    faults = generate.Faults.parse(given.faults)
+    plan = generate.Plan(given.devices, given.rate, given.duration, given.seed, faults, given.prefix)
+    return Shipment(plan.names, generate.messages(plan, _now_ms()), plan.total)
+
+
+def _recorded(given: argparse.Namespace, report: replay.Report) -> Shipment:
+    recordings = replay.open_recordings(replay.find(given.replay), given.separator, _names(given.columns))
+    messages = replay.messages(recordings, report, _now_ms(), _speed(given.speed), given.limit)
+    return Shipment([recording.device_id for recording in recordings], messages, given.limit)
+
+
+def _names(text: str) -> dict[str, str]:
+    """Read `time=ts,flow=F1`: meaning → column."""
+    pairs = dict(part.partition("=")[::2] for part in filter(None, text.split(",")))
+    if not all(pairs.values()):
+        raise FleetError(f"'{text}' does not name columns, like time=ts,flow=F1.")
+    return {meaning.strip(): column for meaning, column in pairs.items()}
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0
+    if speed <= 0:
+        raise FleetError(f"'{text}' is not a speed: give max, or how many times as fast as recorded.")
+    return speed
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _progress(*, quiet: bool) -> Progress:
+    columns: list[Any] = [TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
+    return Progress(*columns, console=Console(stderr=True), disable=quiet)
