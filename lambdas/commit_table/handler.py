@@ -1,0 +1,36 @@
+"""Lambda function `commit_table`: the last step of the state machine `compact`."""
+
+import os
+from typing import Any
+
+import boto3
+import msgspec
+from aws_lambda_powertools import Logger, Tracer
+
+from compaction.catalog import open_catalog
+from compaction.environment import settings
+from compaction.lake_table import LakeTable
+from compaction.publishing import Publisher
+from compaction.store import Store
+
+logger = Logger()
+tracer = Tracer()
+
+
+@logger.inject_lambda_context
+@tracer.capture_lambda_handler
+def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """`{"run_id"}` to the run's report. Raises the named errors of Publisher.publish."""
+    bucket = os.environ["PROCESSED_BUCKET"]
+    session = boto3.Session()
+    table = LakeTable(
+        catalog=open_catalog(session, os.environ),
+        database=os.environ["LAKE_DATABASE"],
+        location=f"s3://{bucket}/warehouse/readings",
+        metrics=tuple(settings().metrics),
+        partition_by=settings().lake.partition_by,
+    )
+    report = Publisher(Store(session.client("s3"), bucket), table).publish(event["run_id"])
+    answer: dict[str, Any] = msgspec.to_builtins(report)
+    logger.info("committed", extra=answer)
+    return answer

@@ -1,0 +1,41 @@
+"""The named failures of a compaction run; the class name is the error an operator sees in the state machine."""
+
+
+class CompactionError(Exception):
+    """A run that cannot go on; the message says what, where and what to do."""
+
+
+class InvalidInput(CompactionError):  # noqa: N818 - the name is what Step Functions shows
+    """The execution's input cannot be used; the same input can never succeed."""
+
+
+class ObjectMissing(CompactionError):  # noqa: N818
+    """A planned archive object is no longer there."""
+
+
+class ObjectChanged(CompactionError):  # noqa: N818
+    """A planned archive object is not the one that was planned."""
+
+
+class ResultMissing(CompactionError):  # noqa: N818
+    """A planned task has left no result, or the run has no plan."""
+
+
+class ResultMismatch(CompactionError):  # noqa: N818
+    """A result is not about the objects that were planned."""
+
+
+class CountsDoNotBalance(CompactionError):  # noqa: N818
+    """Records in are not records stored, duplicate and quarantined."""
+
+
+class FileMismatch(CompactionError):  # noqa: N818
+    """A Parquet file is missing, or does not hold the rows its result says."""
+
+
+class ObjectsAlreadyCommitted(CompactionError):  # noqa: N818
+    """Another run has committed objects of this run's plan."""
+
+
+class CommitConflict(CompactionError):  # noqa: N818
+    """Other commits, or a catalog that does not answer, came in the way of every attempt; trying again may succeed."""

@@ -1,0 +1,84 @@
+"""Arrival hours: the unit in which Firehose lays down the archive and compaction takes it up."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from compaction.errors import InvalidInput
+
+ARCHIVE_PREFIX = "raw-data/"
+HOUR = timedelta(hours=1)
+
+_KEY = re.compile(r"raw-data/year=(\d{4})/month=(\d\d)/day=(\d\d)/hour=(\d\d)/.+")
+
+
+class Window(msgspec.Struct, frozen=True):
+    """Whole arrival hours, half-open; `start` None means from the beginning of the archive."""
+
+    start: datetime | None
+    end: datetime
+
+
+def floor_hour(moment: datetime) -> datetime:
+    """The beginning of the moment's hour, in UTC."""
+    return moment.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
+def ceil_hour(moment: datetime) -> datetime:
+    """The moment itself when it begins an hour, else the beginning of the next hour, in UTC."""
+    floor = floor_hour(moment)
+    return floor if floor == moment else floor + HOUR
+
+
+def hour_prefix(hour: datetime) -> str:
+    """Where the objects that arrived in this hour are."""
+    return f"{ARCHIVE_PREFIX}{hour:year=%Y/month=%m/day=%d/hour=%H}/"
+
+
+def hour_of(key: str) -> datetime | None:
+    """The arrival hour of an archive object, or None for a key that is not one."""
+    match = _KEY.fullmatch(key)
+    if match is None:
+        return None
+    try:
+        return datetime(*(int(part) for part in match.groups()), tzinfo=UTC)  # type: ignore[arg-type, misc]
+    except ValueError:  # month=13
+        return None
+
+
+def closed_until(now: datetime, grace_minutes: int) -> datetime:
+    """The end of the last hour whose grace is over: what Firehose held for it has landed."""
+    return floor_hour(now - timedelta(minutes=grace_minutes))
+
+
+def window_of(run_input: object, now: datetime, grace_minutes: int) -> Window:
+    """The hours a run takes up: those of its input, aligned outward to whole hours; without `to`, the closed ones.
+
+    Times are ISO-8601; one without an offset is UTC. A `to` beyond the closed hours is taken as it is: that is how a
+    person asks for an hour that is still open. Raises InvalidInput naming the field and the reason.
+    """
+    if not isinstance(run_input, dict):
+        raise InvalidInput("input: not an object. Write {} for every closed hour, or give 'from' and 'to'.")
+    unknown = sorted(set(run_input) - {"from", "to"})
+    if unknown:
+        raise InvalidInput(f"{unknown[0]}: unknown field. The input takes 'from' and 'to', both optional.")
+    start, end = (_moment(field, run_input.get(field)) for field in ("from", "to"))
+    if start and end and start >= end:
+        raise InvalidInput(f"from: {start.isoformat()} is not before 'to', {end.isoformat()}. The range is half-open.")
+    return Window(floor_hour(start) if start else None, ceil_hour(end) if end else closed_until(now, grace_minutes))
+
+
+def _moment(field: str, value: object) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise InvalidInput(
+            f"{field}: {value!r} is not an ISO-8601 time. Write it like 2026-11-21T09:00:00Z or 2026-11-21."
+        ) from None
+    try:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(f"{field}: {value!r} is outside the years 1 to 9999.") from None

@@ -1,0 +1,136 @@
+"""The Iceberg table `readings`: made, kept up with the settings, and extended, each in one transaction."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import pyarrow as pa
+from pyiceberg.catalog import Catalog
+from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.partitioning import PartitionField, PartitionSpec
+from pyiceberg.schema import Schema, assign_fresh_schema_ids
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.sorting import SortField, SortOrder
+from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform, Transform
+from pyiceberg.types import DoubleType, MapType, NestedField, StringType, TimestamptzType
+
+from compaction.columns import table_schema
+from compaction.runs import RUN_ID_PROPERTY, TABLE
+
+PROPERTIES = {
+    # a commit is tried again by us, after looking for other runs again; PyIceberg would only rebase
+    "commit.retry.num-retries": "0",
+    "write.parquet.compression-codec": "zstd",
+}
+
+_TRANSFORMS: dict[str, Transform[Any, Any]] = {"day": DayTransform(), "hour": HourTransform()}
+
+
+class LakeTable(msgspec.Struct, frozen=True):
+    """Where the table is, and what the settings ask of it."""
+
+    catalog: Catalog
+    database: str
+    location: str
+    metrics: Sequence[str]
+    partition_by: Literal["day", "hour"]
+
+    def load(self) -> Table:
+        """The table as it is now, made first if there is none."""
+        identifier = (self.database, TABLE)
+        try:
+            return self.catalog.load_table(identifier)
+        except NoSuchTableError:
+            pass
+        schema = iceberg_schema(self.metrics)
+        try:
+            return self.catalog.create_table(
+                identifier,
+                schema,
+                location=self.location,
+                partition_spec=_partition_spec(schema, self.partition_by),
+                sort_order=_sort_order(schema),
+                properties=PROPERTIES,
+            )
+        except TableAlreadyExistsError:  # another run was faster
+            return self.catalog.load_table(identifier)
+
+    def extend(self, table: Table, paths: Sequence[str], properties: Mapping[str, str]) -> int:
+        """Publish Parquet files in one snapshot with these properties, and answer its id.
+
+        Columns for newly declared metrics and another partitioning, if the settings have them, are part of the same
+        transaction. Raises pyiceberg's CommitFailedException when the table changed since it was loaded.
+        """
+        with table.transaction() as transaction:
+            self._follow_settings(transaction)
+            transaction.add_files(list(paths), snapshot_properties=dict(properties), check_duplicate_files=False)
+        snapshot = table.current_snapshot()
+        if snapshot is None:
+            raise RuntimeError(f"{self.location}: a commit went through, but the table has no snapshot")
+        return snapshot.snapshot_id
+
+    def _follow_settings(self, transaction: Transaction) -> None:
+        known = set(transaction.table_metadata.schema().column_names)
+        new = [name for name in self.metrics if name not in known]
+        if new:
+            with transaction.update_schema() as schema:
+                for name in new:
+                    schema.add_column(name, DoubleType())
+        fields = transaction.table_metadata.spec().fields
+        wanted = _TRANSFORMS[self.partition_by]
+        if [field.transform for field in fields] != [wanted]:
+            with transaction.update_spec() as spec:
+                for field in fields:
+                    spec.remove_field(field.name)
+                spec.add_field("measured_at", wanted, _partition_name(self.partition_by))
+
+
+def run_snapshot(table: Table, run_id: str) -> int | None:
+    """Id of the snapshot that a run has published, or None."""
+    for snapshot in table.metadata.snapshots:
+        if snapshot.summary and snapshot.summary.additional_properties.get(RUN_ID_PROPERTY) == run_id:
+            return snapshot.snapshot_id
+    return None
+
+
+def snapshot_run_ids(table: Table) -> set[str]:
+    """Ids of the runs that have a snapshot."""
+    summaries = (snapshot.summary for snapshot in table.metadata.snapshots)
+    return {found for summary in summaries if summary and (found := summary.additional_properties.get(RUN_ID_PROPERTY))}
+
+
+def iceberg_schema(metrics: Sequence[str]) -> Schema:
+    """The columns of `compaction.columns.table_schema` as Iceberg types."""
+    fields = [
+        NestedField(number, field.name, _iceberg_type(field.type), required=not field.nullable)
+        for number, field in enumerate(table_schema(metrics), 1)
+    ]
+    return assign_fresh_schema_ids(Schema(*fields))
+
+
+def _iceberg_type(arrow_type: pa.DataType) -> DoubleType | MapType | StringType | TimestamptzType:
+    if pa.types.is_float64(arrow_type):
+        return DoubleType()
+    if pa.types.is_map(arrow_type):
+        return MapType(key_id=1, key_type=StringType(), value_id=2, value_type=DoubleType(), value_required=False)
+    return TimestamptzType() if pa.types.is_timestamp(arrow_type) else StringType()
+
+
+def _partition_name(partition_by: str) -> str:
+    return f"measured_at_{partition_by}"
+
+
+def _partition_spec(schema: Schema, partition_by: Literal["day", "hour"]) -> PartitionSpec:
+    source = schema.find_field("measured_at").field_id
+    return PartitionSpec(
+        PartitionField(
+            source_id=source, field_id=1000, transform=_TRANSFORMS[partition_by], name=_partition_name(partition_by)
+        )
+    )
+
+
+def _sort_order(schema: Schema) -> SortOrder:
+    columns = ("device_id", "measured_at")
+    return SortOrder(
+        *(SortField(source_id=schema.find_field(name).field_id, transform=IdentityTransform()) for name in columns)
+    )
