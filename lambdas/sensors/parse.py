@@ -111,6 +111,8 @@ def _parse_oversized(record: bytes) -> Fields:
 
 def _member(name: str, value: object) -> bytes:
     """A field as the rule writes it into an object that holds others."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # a moment, which the parser made a float of
     return b"," + msgspec.json.encode({name: value})[1:-1]
 
 

@@ -8,7 +8,10 @@ MAX_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 SMALLEST_MS: Final = 100_000_000_000  # from here on a number means milliseconds; as seconds it is the year 5138
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ISO_8601 = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d(:?\d\d)?)", re.ASCII)
+_CLOCK = r"([01]\d|2[0-3]):[0-5]\d"
+_ISO_8601 = re.compile(
+    rf"\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(:[0-5]\d([.,]\d{{1,9}})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)", re.ASCII
+)
 """What every Python version that we run on reads alike; `datetime.fromisoformat` takes more, and more each year."""
 
 
@@ -25,7 +28,7 @@ def from_text(text: str) -> int | None:
         return None
     try:
         moment_ms = round(datetime.fromisoformat(text).timestamp() * 1000)
-    except ValueError:  # a 13th month, a 60th second
+    except ValueError:  # a 13th month, a 30th of February
         return None
     return moment_ms if 0 <= moment_ms <= MAX_MS else None
 

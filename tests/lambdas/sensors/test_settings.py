@@ -1,0 +1,39 @@
+"""The functions' settings: what the build writes is what they read."""
+
+import json
+
+import msgspec
+import pytest
+
+from config import fields
+from config.settings import environments, load
+from sensors import settings
+from sensors.reading import RESERVED_NAMES
+
+PARTS = {"system", "suffix", "decoding", "metrics", "hot_table", "lake", "compaction"}
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_every_environment_can_be_read_by_the_functions(environment, tmp_path):
+    of_the_build = load(environment, {})
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(of_the_build.model_dump(mode="json", include=PARTS)))
+
+    of_the_functions = settings.load(path)
+
+    assert of_the_functions.hot_table.device_key == of_the_build.hot_table.device_key
+    assert of_the_functions.decoding.late_after_h == of_the_build.decoding.late_after_h
+    assert list(of_the_functions.metrics) == list(of_the_build.metrics)
+    assert of_the_functions.lake.partition_by == of_the_build.lake.partition_by
+
+
+def test_a_wrong_setting_is_named(tmp_path):
+    path = tmp_path / "settings.json"
+    path.write_text('{"system": "s", "suffix": "dev", "decoding": {"late_after_h": "soon"}}')
+
+    with pytest.raises(msgspec.ValidationError, match="late_after_h"):
+        settings.load(path)
+
+
+def test_the_settings_refuse_the_metric_names_that_the_decoder_refuses():
+    assert fields.RESERVED_NAMES == RESERVED_NAMES
