@@ -1,0 +1,174 @@
+"""The fleet against the embedded AWS's MQTT broker: certificates, device policy, acknowledgements, lost connections."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from local import process, state
+from local.__main__ import main
+from local.fleet import FleetError, mqtt
+from local.fleet.devices import Registry
+from local.fleet.generate import Faults, Plan, messages
+from local.fleet.message import Kind, Message, Tally
+from local.fleet.mqtt import Publisher
+from tests.e2e.relay import DeafRelay
+
+pytestmark = pytest.mark.e2e
+
+PREFIX = "sensors/readings"
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[state.Running]:
+    """An emulator without any stack."""
+    state_dir = tmp_path_factory.mktemp("emulator")
+    yield process.start("eu-central-1", state_dir=state_dir, port=0, mqtt_port=0)
+    process.stop(state_dir)
+
+
+@pytest.fixture(scope="module")
+def registry(running: state.Running, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return Registry(running, tmp_path_factory.mktemp("devices"), PREFIX)
+
+
+def publisher(running: state.Running, registry: Registry, names: list[str], prefix: str = PREFIX) -> Publisher:
+    devices = list(registry.provision(names))
+    return Publisher(running.mqtt_host, running.mqtt_port, devices, prefix, registry.trust_anchor())
+
+
+def iot(running: state.Running) -> Any:
+    return boto3.client(
+        "iot", endpoint_url=running.endpoint, region_name=running.region,
+        aws_access_key_id=running.environ["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=running.environ["AWS_SECRET_ACCESS_KEY"],
+    )  # fmt: skip
+
+
+def test_every_message_of_a_fleet_with_faults_is_acknowledged_and_counted(
+    running: state.Running, registry: Registry
+) -> None:
+    plan = Plan(4, 400, 1, 1, Faults(garbage=0.1, duplicates=0.1, disorder=0.1, clock=0.1))
+    tally = Tally()
+
+    with publisher(running, registry, plan.names) as fleet:
+        fleet.send(messages(plan, 1_790_000_000_000), tally)
+
+    assert tally.published == len(list(messages(plan, 1_790_000_000_000)))
+    assert (tally.refused, tally.unacknowledged, tally.redelivered) == (0, 0, 0)
+
+
+def test_certificates_are_used_again_and_each_belongs_to_its_thing(running: state.Running, registry: Registry) -> None:
+    first = [device.certificate.read_bytes() for device in registry.provision(["again-1", "again-2"])]
+    second = [device.certificate.read_bytes() for device in registry.provision(["again-1", "again-2"])]
+
+    assert first == second
+    assert len(iot(running).list_thing_principals(thingName="again-1")["principals"]) == 1
+
+
+def test_keys_are_readable_by_their_owner_alone(registry: Registry) -> None:
+    (device,) = registry.provision(["secret-1"])
+
+    assert device.key.stat().st_mode & 0o077 == 0
+
+
+def test_a_certificate_that_was_revoked_is_replaced(running: state.Running, registry: Registry) -> None:
+    (device,) = registry.provision(["revoked-1"])
+    before = device.certificate.read_bytes()
+    principal = iot(running).list_thing_principals(thingName="revoked-1")["principals"][0]
+    iot(running).update_certificate(certificateId=principal.rpartition("/")[2], newStatus="REVOKED")
+
+    list(registry.provision(["revoked-1"]))
+
+    assert device.certificate.read_bytes() != before
+
+
+def test_a_device_cannot_publish_to_a_topic_that_is_not_its_own(running: state.Running, registry: Registry) -> None:
+    tally = Tally()
+    message = Message("narrow-1", 0.0, b"{}", Kind.NORMAL)
+
+    with publisher(running, registry, ["narrow-1"], prefix="other/place") as fleet:
+        fleet.send([message, message], tally)
+
+    assert (tally.refused, tally.published) == (2, 0)
+
+
+def test_a_device_cannot_connect_under_the_name_of_another(running: state.Running, registry: Registry) -> None:
+    honest, other = registry.provision(["honest-1", "other-1"])
+    impostor = type(honest)(honest.name, other.certificate, other.key)
+    connecting = Publisher(running.mqtt_host, running.mqtt_port, [impostor], PREFIX, registry.trust_anchor())
+
+    with pytest.raises(FleetError, match="does not accept honest-1: Not authorized"), connecting:
+        pass
+
+
+def test_what_a_lost_connection_leaves_unanswered_is_sent_again_and_counted(
+    running: state.Running, registry: Registry
+) -> None:
+    plan = Plan(1, 500, 0.2, 1)
+    tally = Tally()
+    devices = list(registry.provision(plan.names))
+
+    with (
+        DeafRelay(running.mqtt_port) as relay,
+        Publisher(relay.host, relay.port, devices, PREFIX, registry.trust_anchor()) as fleet,
+    ):
+        fleet.send(relay.deaf_after(40, messages(plan, 1_790_000_000_000)), tally)
+
+    assert (tally.published, tally.unacknowledged) == (100, 0)
+    assert tally.redelivered > 0
+
+
+def test_a_connection_that_never_comes_back_ends_the_fleet_with_its_name(
+    running: state.Running, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "LONGEST_WAIT_S", 0.01)
+    plan = Plan(1, 500, 0.2, 1)
+    tally = Tally()
+    devices = list(registry.provision(plan.names))
+
+    with (
+        DeafRelay(running.mqtt_port) as relay,
+        pytest.raises(FleetError, match="machine-0001 lost its connection 8 times in a row"),
+        Publisher(relay.host, relay.port, devices, PREFIX, registry.trust_anchor()) as fleet,
+    ):
+        fleet.send(relay.closed_after(40, messages(plan, 1_790_000_000_000)), tally)
+
+    assert tally.published + tally.unacknowledged >= 40
+
+
+def test_the_command_prints_the_counts_as_json(
+    running: state.Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(state, "running", lambda: running)
+
+    code = main(["simulate", "--devices", "2", "--rate", "50", "--duration", "1", "--json"])
+
+    assert (code, json.loads(capsys.readouterr().out)["expected"]["stored"]) == (0, 50)
+
+
+def test_the_command_replays_a_file_and_says_what_it_could_not_read(
+    running: state.Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(state, "running", lambda: running)
+    recording = tmp_path / "oven.csv"
+    recording.write_text("time,heat\n2020-01-01 00:00:00,1\nyesterday,2\n", encoding="utf-8")
+
+    code = main(["simulate", "--replay", str(recording)])
+
+    printed = capsys.readouterr().out
+    assert code == 0
+    assert "2 rows read, 1 of them unreadable" in printed
+    assert "oven.csv, line 3" in printed
+
+
+def test_the_command_says_how_to_start_what_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(state, "running", lambda: None)
+
+    assert main(["simulate"]) == 1
+    assert "python -m local up" in capsys.readouterr().err
