@@ -14,8 +14,10 @@ import signal
 import sys
 from pathlib import Path
 
+from hypercorn.config import Config
+
 from local import state
-from local.additions import loopback
+from local.additions import Additions, loopback
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -59,25 +61,31 @@ def _parse(arguments: list[str] | None) -> state.Running:
 
 
 async def _serve(running: state.Running) -> None:
-    """Serve the gateway; on a stop signal let the additions finish first, so that what they hold is written."""
+    """Serve the gateway; on a stop signal let the additions finish while it still answers."""
     stop = asyncio.Event()
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     loopback.install()
     from hypercorn.asyncio import serve
-    from hypercorn.config import Config
     from ministack.app import app
 
+    additions = Additions()
+
+    async def work_until_stopped() -> None:
+        additions.start()
+        await stop.wait()
+        await asyncio.to_thread(additions.stop)
+
+    await serve(app, _server_config(running.port), shutdown_trigger=work_until_stopped)
+
+
+def _server_config(port: int) -> Config:
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
     config = Config()
-    config.bind = [f"{state.HOST}:{running.port}"]
+    config.bind = [f"{state.HOST}:{port}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 2
-
-    async def stopped() -> None:
-        await stop.wait()
-
-    await serve(app, config, shutdown_trigger=stopped)
+    return config
 
 
 if __name__ == "__main__":

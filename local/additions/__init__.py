@@ -1,0 +1,26 @@
+"""Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
+
+from local.additions import firehose, iot_actions, kinesis_poller, retention
+
+EVENT_SOURCE_STOP_S = 8.0  # of local.process.STOP_TIMEOUT_S; an invocation that takes longer is made again
+FIREHOSE_STOP_S = 4.0
+
+
+class Additions:
+    """Everything that is installed, and what of it runs."""
+
+    def __init__(self) -> None:
+        retention.install()
+        iot_actions.install()
+        self._poller = kinesis_poller.install()
+        self._delivery = firehose.install()
+
+    def start(self) -> None:
+        """Begin to work; MiniStack has restored what it kept."""
+        self._poller.start()
+        self._delivery.start()
+
+    def stop(self) -> None:
+        """Finish what has begun and write what is held, while MiniStack still answers."""
+        self._poller.stop(EVENT_SOURCE_STOP_S)
+        self._delivery.stop(FIREHOSE_STOP_S)

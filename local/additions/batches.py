@@ -14,10 +14,15 @@ ENVELOPE_BYTES = 400  # what surrounds a record's data in the event, about
 class Record:
     """One record of a shard; `data` is base64, `arrived_at` in epoch seconds."""
 
-    sequence: int
+    sequence_number: str
     partition_key: str
     data: str
     arrived_at: float
+
+    @property
+    def sequence(self) -> int:
+        """The sequence number as what it is compared as."""
+        return int(self.sequence_number)
 
     @property
     def size_bytes(self) -> int:

@@ -70,6 +70,7 @@ class Lane:
         self._source = source
         self._clock = clock
         self._read_to = after
+        self._done_to = after
         self._index = index
         self._lanes = lanes
         self._waiting: list[Record] = []
@@ -85,6 +86,8 @@ class Lane:
         policy = self._source.policy()
         count = self._gather(policy)
         if not count:
+            if not self._waiting:
+                self._done(self._read_to)  # only other lanes' records since the last batch
             return False
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         self._see_through(batch, policy)
@@ -133,7 +136,7 @@ class Lane:
             answer = self._source.invoke(part.records)
             done = completed(answer, part.records, policy)
             if done:
-                self._source.checkpoint(self._index, part.records[done - 1].sequence)
+                self._done(part.records[done - 1].sequence)
             if done < len(part.records):
                 left = Part(part.records[done:], part.failures, part.invocations + (not answer.throttled), answer)
                 parts += self._again(left, policy, progressed=done > 0)
@@ -167,4 +170,9 @@ class Lane:
 
     def _give_up(self, part: Part, condition: str) -> None:
         self._source.discard(part, condition)
-        self._source.checkpoint(self._index, part.records[-1].sequence)
+        self._done(part.records[-1].sequence)
+
+    def _done(self, sequence: int) -> None:
+        if sequence > self._done_to:
+            self._done_to = sequence
+            self._source.checkpoint(self._index, sequence)
