@@ -1,0 +1,215 @@
+"""Build one environment: its templates and its functions' zips, ready to deploy with CloudFormation.
+
+`python build.py <environment>` writes `build/<environment>/`. With `--bucket` the artifacts are put into S3 and the
+command that deploys them is printed; without it, `aws cloudformation package` takes them from the folder.
+"""
+
+import argparse
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from config import settings as config
+from config.settings import Settings, SettingsError
+from templates import root
+from templates.shared.catalogue import FUNCTIONS
+from templates.shared.limits import BuildError, check_function, check_template
+from templates.shared.packages import Target, build_zip
+
+HERE = Path(__file__).parent
+FUNCTION_SETTINGS = {"system", "suffix", "decoding", "metrics", "hot_table", "lake", "compaction"}
+"""What functions read from `settings.json` in their zip; names of resources reach them by their environment."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build made: where it lies, what it holds, and the commands that deploy it."""
+
+    settings: Settings
+    directory: Path
+    root_template: Path
+    manifest: dict[str, Any]
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Uploads:
+    """A bucket that receives artifacts under keys that hold their hash: CloudFormation sees a change by the key."""
+
+    s3: Any
+    bucket: str
+    region: str
+    prefix: str
+
+    @classmethod
+    def to(cls, bucket: str, settings: Settings, s3: Any) -> "Uploads":
+        """Check that the bucket can be used. Lambda takes code only from a bucket of its own region."""
+        s3 = s3 or boto3.client("s3", region_name=settings.region)
+        try:
+            region = s3.head_bucket(Bucket=bucket).get("BucketRegion", settings.region)
+        except (BotoCoreError, ClientError) as error:
+            raise BuildError(
+                f"Bucket {bucket} cannot be used: {error}. Create it, or check your credentials."
+            ) from error
+        if region != settings.region:
+            raise BuildError(f"Bucket {bucket} is in {region}; Lambda needs one in {settings.region}.")
+        return cls(s3, bucket, settings.region, settings.stack_name)
+
+    def put(self, path: Path) -> str:
+        """Upload the file unless it is there, and return its key."""
+        content = path.read_bytes()
+        key = f"{self.prefix}/{path.stem}-{_sha256(content)[:20]}{path.suffix}"
+        try:
+            if not self.s3.list_objects_v2(Bucket=self.bucket, Prefix=key, MaxKeys=1).get("KeyCount"):
+                self.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+        except (BotoCoreError, ClientError) as error:
+            raise BuildError(f"{path} cannot be uploaded to s3://{self.bucket}/{key}: {error}") from error
+        return key
+
+    def url(self, key: str) -> str:
+        """The object's address in the form that CloudFormation reads templates from."""
+        domain = "amazonaws.com.cn" if self.region.startswith("cn-") else "amazonaws.com"
+        return f"https://s3.{self.region}.{domain}/{self.bucket}/{key}"
+
+
+def build(environment: str, out: Path, target: Target = "lambda", bucket: str | None = None, s3: Any = None) -> Built:
+    """Build `environment` into the folder `out`.
+
+    With `bucket`, artifacts go there (through the client `s3`, by default one of the standard AWS environment) and the
+    templates point at them. Raises SettingsError and BuildError, each with a sentence for people.
+    """
+    settings = config.load(environment)
+    uploads = Uploads.to(bucket, settings, s3) if bucket else None
+    templates = {name: template.to_dict() for name, template in root.stacks(settings).items()}
+    out.mkdir(parents=True, exist_ok=True)
+    artifacts = {}
+    for name in FUNCTIONS:
+        artifacts[f"{name}.zip"] = _write_function(settings, name, target, out)
+    for name, body in templates.items():  # the root comes last: it points at the others
+        if uploads:
+            _point_at_uploads(body, uploads, out)
+        artifacts[f"{name}.json"] = _write_template(name, body, out)
+    manifest = {
+        "artifacts": artifacts,
+        "environment": environment,
+        "region": settings.region,
+        "settings_sha256": _sha256(_json(settings.model_dump(mode="json"))),
+        "stack_name": settings.stack_name,
+        "target": target,
+    }
+    (out / "manifest.json").write_bytes(_json(manifest))
+    commands = tuple(shlex.join(command) for command in _commands(settings, out, bucket))
+    return Built(settings, out, out / "root.json", manifest, commands)
+
+
+def _write_function(settings: Settings, name: str, target: Target, out: Path) -> dict[str, Any]:
+    told = _json(settings.model_dump(mode="json", include=FUNCTION_SETTINGS))
+    path = out / f"{name}.zip"
+    unzipped_bytes = build_zip(HERE / "lambdas", name, told, target, HERE / "build" / ".cache", path)
+    check_function(name, unzipped_bytes)
+    return {**_measure(path.read_bytes()), "unzipped_bytes": unzipped_bytes}
+
+
+def _write_template(name: str, body: Mapping[str, Any], out: Path) -> dict[str, Any]:
+    text = _json(body)
+    # the root is sent with the request, every other template is read from S3
+    check_template(name, body, len(text), inline=name == "root")
+    (out / f"{name}.json").write_bytes(text)
+    return _measure(text)
+
+
+def _point_at_uploads(body: dict[str, Any], uploads: Uploads, out: Path) -> None:
+    """Upload the files that the template names, and name the objects instead."""
+    for resource in body["Resources"].values():
+        properties = resource.get("Properties", {})
+        if resource["Type"] == "AWS::Lambda::Function":
+            properties["Code"] = {"S3Bucket": uploads.bucket, "S3Key": uploads.put(out / properties["Code"])}
+        elif resource["Type"] == "AWS::CloudFormation::Stack":
+            properties["TemplateURL"] = uploads.url(uploads.put(out / properties["TemplateURL"]))
+
+
+def _commands(settings: Settings, out: Path, bucket: str | None) -> Iterator[list[str]]:
+    """The commands that deploy the build, as they are typed."""
+    template = out / "root.json"
+    cloudformation = ["aws", "cloudformation"]
+    region = ["--region", settings.region]
+    if bucket is None:
+        packaged = out / "packaged.json"
+        files = ["--template-file", str(template), "--output-template-file", str(packaged), "--use-json"]
+        yield [*cloudformation, "package", *files, "--s3-bucket", "BUCKET", *region]
+        template = packaged
+    tags = [f"{key}={value}" for key, value in _tags(settings).items()]
+    stack = ["--template-file", str(template), "--stack-name", settings.stack_name]
+    options = ["--capabilities", "CAPABILITY_NAMED_IAM", "--no-fail-on-empty-changeset", "--tags", *tags]
+    yield [*cloudformation, "deploy", *stack, *options, *region]
+
+
+def _tags(settings: Settings) -> dict[str, str]:
+    """Tags of the root stack; CloudFormation hands them on to everything that takes tags."""
+    tags = settings.tags
+    return {
+        "CommitAuthor": tags.commit_author,
+        "CommitSha": tags.commit_sha,
+        "Environment": settings.suffix,
+        "ManagedBy": "sensorkeep",
+        "Owner": tags.owner,
+        "Project": tags.project,
+        "Repository": tags.repository,
+    }
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
+
+
+def _measure(content: bytes) -> dict[str, Any]:
+    return {"sha256": _sha256(content), "size_bytes": len(content)}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="build.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("environment", help=f"one of: {', '.join(config.environments())}")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: build/<environment>)")
+    parser.add_argument(
+        "--target",
+        choices=get_args(Target),
+        default="lambda",
+        help="whose packages the zips hold: the deployed\n"
+        "runtime's, or this machine's for the embedded AWS (default: lambda)",
+    )
+    parser.add_argument("--bucket", metavar="NAME", help="S3 bucket to put the artifacts into")
+    given = parser.parse_args(arguments)
+    try:
+        built = build(given.environment, given.out or Path("build", given.environment), given.target, given.bucket)
+    except (BuildError, SettingsError) as error:
+        print(f"build.py: {error}", file=sys.stderr)
+        return 1
+    _report(built)
+    return 0
+
+
+def _report(built: Built) -> None:
+    for name, artifact in sorted(built.manifest["artifacts"].items()):
+        unzipped = f" ({artifact['unzipped_bytes'] / 1e6:.1f} MB unzipped)" if "unzipped_bytes" in artifact else ""
+        print(f"{artifact['size_bytes']:>12,} bytes  {built.directory / name}{unzipped}")
+    print("\nTo deploy:\n")
+    print("\n".join(built.commands))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

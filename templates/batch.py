@@ -1,0 +1,102 @@
+"""Batch: the state machine that compacts the archive, the functions it calls, and what starts it."""
+
+from awacs import awslambda as lambda_actions
+from awacs import kms, s3, states
+from awacs.aws import Statement
+from troposphere import Template, awslambda, scheduler, stepfunctions
+
+from config.settings import Settings
+from templates.shared import catalogue, iam
+from templates.shared.functions import add_function
+from templates.shared.naming import own_name
+from templates.shared.state_machines import DEFINITIONS, add_state_machine, definition, run_distributed_map
+from templates.shared.wiring import needs, offers
+
+SCHEDULE_RETRY_S = 900  # a start that fails for longer is left to the next schedule, which plans the same hours
+
+
+def build(settings: Settings) -> Template:
+    """Functions, state machine and schedule of the compaction."""
+    template = Template("Compaction of the archive")
+    key_arn = needs(template, "KeyArn", "Key that encrypts the buckets and the logs")
+    wires = {
+        "raw": needs(template, "RawBucketName", "Bucket of the archive"),
+        "processed": needs(template, "ProcessedBucketName", "Bucket of the Iceberg table and the runs"),
+        "database": needs(template, "LakeDatabaseName", "Glue database of the Iceberg table"),
+    }
+    specs = (
+        catalogue.plan_compaction(settings, key_arn=key_arn, **wires),
+        catalogue.write_parquet(settings, key_arn=key_arn, **wires),
+        catalogue.commit_table(settings, key_arn=key_arn, **wires),
+    )
+    plan, write, commit = (add_function(template, settings, spec, key_arn) for spec in specs)
+    machine = _compact(template, settings, [plan, write, commit], wires["processed"], key_arn)
+    _schedule(template, settings, machine)
+    offers(
+        template,
+        PlanCompactionName=plan.ref(),
+        WriteParquetName=write.ref(),
+        CommitTableName=commit.ref(),
+        CompactStateMachineArn=machine.ref(),
+    )
+    return template
+
+
+def _compact(
+    template: Template, settings: Settings, functions: list[awslambda.Function], processed: object, key_arn: object
+) -> stepfunctions.StateMachine:
+    name = own_name(settings, "compact")
+    arns = {f"{function.title}Arn": function.get_att("Arn") for function in functions}
+    numbers = {"MaxConcurrency": settings.compaction.concurrency}
+    return add_state_machine(
+        template,
+        settings,
+        title="Compact",
+        name=name,
+        definition_string=definition(DEFINITIONS / "compact.asl.json", arns, numbers),
+        references=arns,
+        statements=[*_invoke(arns), *_read_plan(processed, key_arn), *run_distributed_map(name)],
+        key_arn=key_arn,
+    )
+
+
+def _invoke(arns: dict[str, object]) -> list[Statement]:
+    return [iam.allow(arn, lambda_actions.InvokeFunction) for arn in arns.values()]
+
+
+def _read_plan(processed: object, key_arn: object) -> list[Statement]:
+    """The Map reads its items from the plan; of an encrypted bucket AWS asks both key actions of the role."""
+    return [
+        iam.allow(iam.objects_arn(processed, "runs/compact/*"), s3.GetObject),
+        iam.use_key(key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
+    ]
+
+
+def _schedule(template: Template, settings: Settings, machine: stepfunctions.StateMachine) -> None:
+    """Starts the machine for every closed hour that is not in the table yet."""
+    group = template.add_resource(scheduler.ScheduleGroup("Schedules", Name=settings.stack_name))
+    role = template.add_resource(
+        iam.role(
+            "ScheduleRole",
+            "scheduler.amazonaws.com",
+            [iam.allow(machine.ref(), states.StartExecution)],
+            iam.from_here(group.get_att("Arn")),  # Scheduler names the group, not the schedule
+        )
+    )
+    template.add_resource(
+        scheduler.Schedule(
+            "CompactSchedule",
+            Name=own_name(settings, "compact"),
+            GroupName=group.ref(),
+            ScheduleExpression=settings.compaction.schedule,
+            ScheduleExpressionTimezone="UTC",
+            State="ENABLED" if settings.compaction.enabled else "DISABLED",
+            FlexibleTimeWindow=scheduler.FlexibleTimeWindow(Mode="OFF"),
+            Target=scheduler.Target(
+                Arn=machine.ref(),
+                RoleArn=role.get_att("Arn"),
+                Input="{}",
+                RetryPolicy=scheduler.RetryPolicy(MaximumEventAgeInSeconds=SCHEDULE_RETRY_S, MaximumRetryAttempts=10),
+            ),
+        )
+    )

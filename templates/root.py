@@ -1,0 +1,45 @@
+"""Root: nests the stacks in the order in which they depend on each other, and repeats what they offer."""
+
+from collections.abc import Mapping
+
+from troposphere import Template
+
+from config.settings import Settings
+from templates import batch, ingest, monitoring, realtime, security, storage
+from templates.shared.limits import BuildError
+from templates.shared.wiring import nest, offers
+
+STACKS = {
+    "security": security.build,
+    "storage": storage.build,
+    "ingest": ingest.build,
+    "realtime": realtime.build,
+    "batch": batch.build,
+    "monitoring": monitoring.build,
+}
+
+
+def stacks(settings: Settings) -> dict[str, Template]:
+    """Every template of a system by name, the root last."""
+    nested = {name: build_stack(settings) for name, build_stack in STACKS.items()}
+    return {**nested, "root": build(settings, nested)}
+
+
+def build(settings: Settings, nested: Mapping[str, Template]) -> Template:
+    """The root over the nested stacks, given in order."""
+    root = Template(f"Sensor data of {settings.stack_name}")
+    offered: dict[str, object] = {}
+    for name, template in nested.items():
+        offered = nest(root, name, template, offered)
+    offers(root, **offered, **_aliases(settings, offered))
+    return root
+
+
+def _aliases(settings: Settings, offered: Mapping[str, object]) -> dict[str, object]:
+    """The same values under the names that the settings ask for."""
+    for alias, name in settings.outputs.items():
+        if name not in offered:
+            raise BuildError(f"outputs.{alias} repeats '{name}', but the stacks offer only {sorted(offered)}.")
+        if alias in offered:
+            raise BuildError(f"outputs.{alias} is already an output of the stacks. Choose another name.")
+    return {alias: offered[name] for alias, name in settings.outputs.items()}

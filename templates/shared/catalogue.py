@@ -1,0 +1,141 @@
+"""The catalogue of functions: for each its size, its environment and exactly what it may do."""
+
+from awacs import dynamodb, glue, kms, s3, sns
+from awacs.aws import Statement
+
+from config.settings import Settings
+from templates.shared import iam
+from templates.shared.functions import FunctionSpec
+from templates.shared.naming import own_name
+
+FUNCTIONS = ("process_readings", "plan_compaction", "write_parquet", "commit_table")
+"""Folders below `lambdas/` that become one zip each."""
+
+BATCH_TIMEOUT_S = 900  # Lambda's most: a step of the state machine has no one waiting for it
+ON_FAILURE_KEYS = "aws/lambda/*"
+"""Where Lambda puts the records of a batch that it gives up; the prefix is Lambda's own."""
+
+
+def process_readings(
+    settings: Settings, *, key_arn: object, stream_arn: object, table: object, processed: object, topic_arn: object
+) -> FunctionSpec:
+    """Decodes and stores readings as they arrive, and raises alerts."""
+    size = settings.realtime.function
+    return FunctionSpec(
+        folder="process_readings",
+        name=settings.name(size.name),
+        description="Decode, store and watch readings as they arrive",
+        memory_mb=size.memory_mb,
+        timeout_s=size.timeout_s,
+        reserved_concurrency=size.reserved_concurrency,
+        environment={"READINGS_TABLE": table, "PROCESSED_BUCKET": processed, "ALERTS_TOPIC_ARN": topic_arn},
+        statements=[
+            iam.read_stream(stream_arn),
+            iam.use_key(key_arn, "kinesis", kms.Decrypt),
+            iam.allow(iam.table_arn(table), dynamodb.BatchWriteItem),
+            iam.allow(iam.objects_arn(processed, "quarantine/*"), s3.PutObject),
+            iam.allow(iam.objects_arn(processed, ON_FAILURE_KEYS), s3.PutObject),
+            iam.allow(iam.bucket_arn(processed), s3.ListBucket),  # Lambda checks the on-failure destination by it
+            iam.use_key(key_arn, "s3", kms.GenerateDataKey),
+            iam.allow(topic_arn, sns.Publish),
+            iam.use_key(key_arn, "sns", kms.Decrypt, kms.GenerateDataKey),
+        ],
+    )
+
+
+def plan_compaction(
+    settings: Settings, *, key_arn: object, raw: object, processed: object, database: object
+) -> FunctionSpec:
+    """Lists what is to be compacted and writes the plan."""
+    return _batch_function(
+        settings,
+        folder="plan_compaction",
+        description="List the archive's closed hours and plan their compaction",
+        memory_mb=settings.compaction.planner_memory_mb,
+        raw=raw,
+        processed=processed,
+        database=database,
+        statements=[
+            iam.list_keys(raw, "raw-data/"),
+            iam.list_keys(processed, "runs/"),
+            iam.allow(iam.objects_arn(processed, "runs/*"), s3.GetObject, s3.PutObject),
+            iam.allow(iam.objects_arn(processed, "warehouse/*"), s3.GetObject),
+            *_catalog(database, glue.GetTable),
+            iam.use_key(key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
+        ],
+    )
+
+
+def write_parquet(
+    settings: Settings, *, key_arn: object, raw: object, processed: object, database: object
+) -> FunctionSpec:
+    """Decodes the objects of one task and writes them as Parquet."""
+    return _batch_function(
+        settings,
+        folder="write_parquet",
+        description="Write the archive objects of one task as Parquet",
+        memory_mb=settings.compaction.worker_memory_mb,
+        raw=raw,
+        processed=processed,
+        database=database,
+        statements=[
+            iam.allow(iam.objects_arn(raw, "raw-data/*"), s3.GetObject),
+            iam.allow(iam.objects_arn(processed, "warehouse/*"), s3.PutObject),
+            iam.allow(iam.objects_arn(processed, "quarantine/*"), s3.PutObject),
+            iam.allow(iam.objects_arn(processed, "runs/*"), s3.PutObject),
+            iam.use_key(key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
+        ],
+    )
+
+
+def commit_table(
+    settings: Settings, *, key_arn: object, raw: object, processed: object, database: object
+) -> FunctionSpec:
+    """Publishes a run's files as one snapshot of the table."""
+    return _batch_function(
+        settings,
+        folder="commit_table",
+        description="Publish a run's files as one snapshot of the Iceberg table",
+        memory_mb=settings.compaction.committer_memory_mb,
+        raw=raw,
+        processed=processed,
+        database=database,
+        statements=[
+            iam.allow(iam.objects_arn(processed, "runs/*"), s3.GetObject, s3.PutObject),
+            iam.allow(iam.objects_arn(processed, "warehouse/*"), s3.GetObject, s3.PutObject),
+            *_catalog(database, glue.GetTable, glue.CreateTable, glue.UpdateTable),
+            iam.use_key(key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
+        ],
+    )
+
+
+def _batch_function(
+    settings: Settings,
+    *,
+    folder: str,
+    description: str,
+    memory_mb: int,
+    raw: object,
+    processed: object,
+    database: object,
+    statements: list[Statement],
+) -> FunctionSpec:
+    """What the steps of a compaction have in common."""
+    return FunctionSpec(
+        folder=folder,
+        name=own_name(settings, folder.replace("_", "-")),
+        description=description,
+        memory_mb=memory_mb,
+        timeout_s=BATCH_TIMEOUT_S,
+        environment={"RAW_BUCKET": raw, "PROCESSED_BUCKET": processed, "LAKE_DATABASE": database},
+        statements=statements,
+    )
+
+
+def _catalog(database: object, *actions: object) -> list[Statement]:
+    """Actions on a table of the lake; Glue checks them on the catalog, the database and the table."""
+    return [
+        iam.allow(iam.arn("glue", "catalog"), *actions),
+        iam.allow(iam.arn("glue", "database/${Database}", Database=database), *actions),
+        iam.allow(iam.arn("glue", "table/${Database}/readings", Database=database), *actions),
+    ]

@@ -1,0 +1,97 @@
+"""A function's zip: its locked packages, those of our modules that its handler reaches, and its settings.
+
+It stands beside the catalogue of functions because it is the other half of one: what is deployed. It calls no AWS,
+reads no clock and no environment, so that the same sources give the same bytes.
+"""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from uv import find_uv_bin
+
+from templates.shared.limits import BuildError
+from templates.shared.modules import reachable
+
+Target = Literal["lambda", "host"]
+"""`lambda`: the deployed runtime, arm64 and Python 3.13. `host`: the interpreter that runs this build."""
+
+LAMBDA_PLATFORM = ("--python-platform", "aarch64-manylinux_2_28", "--python-version", "3.13")
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a zip entry can have, given to all."""
+
+TRIMMED = re.compile(
+    r"(^|/)(__pycache__|tests?)/|^bin/|\.(pyc|pyi|pyx|pxd|pxi|h|hpp|cc|cmake)$"
+    r"|\.dist-info/(RECORD|INSTALLER|REQUESTED|uv_cache\.json|direct_url\.json)$"
+    r"|^pyarrow/(include|src)/|^pyarrow/(lib)?(arrow_python_flight|arrow_flight|arrow_substrait|_flight|_substrait)\b"
+)
+"""Paths below the installed packages that no function reads: tests, headers, pyarrow's Flight and Substrait (38 MB)."""
+
+
+def build_zip(lambdas: Path, function: str, settings_json: bytes, target: Target, cache: Path, out: Path) -> int:
+    """Write the zip of `lambdas/<function>` to `out` and return its unzipped bytes.
+
+    Raises BuildError when the function or its lock file is missing, or its packages cannot be installed.
+    """
+    if not (lambdas / function / "handler.py").is_file():
+        raise BuildError(
+            f"lambdas/{function}/handler.py does not exist, but the catalogue has the function {function}."
+        )
+    requirements = lambdas / function / "requirements.txt"
+    if not requirements.is_file():
+        raise BuildError(f"lambdas/{function}/requirements.txt does not exist. Run `make lock`.")
+    own = {str(path.relative_to(lambdas)): path.read_bytes() for path in reachable(lambdas, f"{function}.handler")}
+    shutil.copyfile(_vendored(requirements, target, cache), out)
+    with zipfile.ZipFile(out, "a") as archive:
+        _write(archive, {**own, "settings.json": settings_json})
+        archive.filelist.sort(key=lambda entry: entry.filename)
+        return sum(entry.file_size for entry in archive.filelist)
+
+
+def _write(archive: zipfile.ZipFile, files: Mapping[str, bytes]) -> None:
+    for name in sorted(files):
+        entry = zipfile.ZipInfo(name, date_time=EPOCH)
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        entry.external_attr = 0o100644 << 16  # a regular file that everybody may read
+        archive.writestr(entry, files[name])
+
+
+def _vendored(requirements: Path, target: Target, cache: Path) -> Path:
+    """The zip of the packages alone, kept in `cache` by what decides its bytes: compressing them takes seconds."""
+    platform = " ".join(LAMBDA_PLATFORM) if target == "lambda" else f"{sys.version} {sysconfig.get_platform()}"
+    decides = b"\0".join([requirements.read_bytes(), platform.encode(), TRIMMED.pattern.encode()])
+    kept = cache / f"packages-{target}-{hashlib.sha256(decides).hexdigest()[:20]}.zip"
+    if not kept.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as scratch:
+            packages, unfinished = Path(scratch, "packages"), Path(scratch, "packages.zip")
+            _install(requirements, target, packages)
+            with zipfile.ZipFile(unfinished, "w") as archive:
+                _write(archive, _contents(packages))
+            unfinished.replace(kept)  # at once, so that an interrupted build leaves nothing half written
+    return kept
+
+
+def _contents(packages: Path) -> dict[str, bytes]:
+    paths = {str(path.relative_to(packages)): path for path in packages.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in paths.items() if not TRIMMED.search(name)}
+
+
+def _install(requirements: Path, target: Target, packages: Path) -> None:
+    """Install exactly what the lock file names, as wheels, with their hashes checked."""
+    place = LAMBDA_PLATFORM if target == "lambda" else ("--python", sys.executable)
+    command = [find_uv_bin(), "pip", "install", "--quiet", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
+    command += ["--no-config", "--target", str(packages), "--requirements", str(requirements), *place]
+    packages.mkdir()
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise BuildError(f"Packages of {requirements} cannot be installed for {target}:\n{result.stderr.strip()}")
