@@ -5,30 +5,15 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from config import settings
 from local import state
 from local.fleet import FleetError, generate, replay
-from local.fleet.devices import Registry
-from local.fleet.message import Message, Tally
-from local.fleet.mqtt import Publisher
-from local.fleet.summary import show
-
-
-@dataclasses.dataclass(frozen=True)
-class Shipment:
-    """What is to be sent: by which devices, and in which order."""
-
-    devices: list[str]
-    messages: Iterator[Message]
-    total: int | None
-    """None when it is not known before the files are read."""
+from local.fleet.shipment import Shipment, ship
+from local.fleet.summary import fleet_progress, show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,43 +52,21 @@ def run(given: argparse.Namespace) -> int:
     report = replay.Report()
     try:
         shipment = _recorded(given, report) if given.replay else _simulated(given)
-        tally, seconds, interrupted = ship(running, shipment, quiet=given.json)
+        with fleet_progress(Console(stderr=True, quiet=given.json)) as progress:
+            sent = ship(running, settings.load("local").ingest.topic_prefix, shipment, progress)
     except FleetError as error:
         print(error, file=sys.stderr)
         return 1
-    counts = tally.as_dict() | {"devices": len(shipment.devices), "seconds": round(seconds, 3)}
+    counts = sent.tally.as_dict() | {"devices": len(shipment.devices), "seconds": round(sent.seconds, 3)}
     if given.replay:
         counts["replay"] = dataclasses.asdict(report)
     if given.json:
         print(json.dumps(counts, indent=2))
     else:
         show(Console(), counts)
-    if interrupted:
+    if sent.interrupted:
         return 130
-    return 1 if tally.refused or tally.unacknowledged else 0
-
-
-def ship(running: state.Running, shipment: Shipment, *, quiet: bool) -> tuple[Tally, float, bool]:
-    """Give every device its certificate, then send everything.
-
-    Returns the counts, the seconds it took to send, and whether Ctrl-C ended it. Raises FleetError.
-    """
-    topic_prefix = settings.load("local").ingest.topic_prefix
-    registry = Registry(running, Path(running.state_dir) / "devices", topic_prefix)
-    tally, begin = Tally(), time.monotonic()
-    with _progress(quiet=quiet) as progress:
-        named = progress.track(registry.provision(shipment.devices), len(shipment.devices), description="certificates")
-        devices = list(named)
-        anchor = registry.trust_anchor()
-        task = progress.add_task("messages", total=shipment.total)
-        try:
-            with Publisher(running.mqtt_host, running.mqtt_port, devices, topic_prefix, anchor) as publisher:
-                begin = time.monotonic()
-                publisher.send(shipment.messages, tally, lambda: progress.update(task, completed=tally.published))
-        except KeyboardInterrupt:
-            return tally, time.monotonic() - begin, True
-        progress.update(task, completed=tally.published, total=tally.published)
-    return tally, time.monotonic() - begin, False
+    return 1 if sent.tally.refused or sent.tally.unacknowledged else 0
 
 
 def _simulated(given: argparse.Namespace) -> Shipment:
@@ -140,8 +103,3 @@ def _speed(text: str) -> float | None:
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
-
-
-def _progress(*, quiet: bool) -> Progress:
-    columns: list[Any] = [TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
-    return Progress(*columns, console=Console(stderr=True), disable=quiet)

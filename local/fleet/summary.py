@@ -1,8 +1,9 @@
-"""The fleet's counts as tables for people."""
+"""The fleet's progress and counts for people."""
 
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 EXPLAINED = {
@@ -10,6 +11,13 @@ EXPLAINED = {
     "unacknowledged": "never answered: may or may not have arrived",
     "redelivered": "sent again after a lost connection: may have arrived twice",
 }
+
+
+def fleet_progress(console: Console) -> Progress:
+    """Bars for certificates and messages."""
+    return Progress(
+        TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
+    )
 
 
 def show(console: Console, counts: dict[str, Any]) -> None:
