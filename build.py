@@ -146,13 +146,13 @@ def _commands(settings: Settings, out: Path, bucket: str | None) -> Iterator[lis
         files = ["--template-file", str(template), "--output-template-file", str(packaged), "--use-json"]
         yield [*cloudformation, "package", *files, "--s3-bucket", "BUCKET", *region]
         template = packaged
-    tags = [f"{key}={value}" for key, value in _tags(settings).items()]
+    tags = [f"{key}={value}" for key, value in stack_tags(settings).items()]
     stack = ["--template-file", str(template), "--stack-name", settings.stack_name]
     options = ["--capabilities", "CAPABILITY_NAMED_IAM", "--no-fail-on-empty-changeset", "--tags", *tags]
     yield [*cloudformation, "deploy", *stack, *options, *region]
 
 
-def _tags(settings: Settings) -> dict[str, str]:
+def stack_tags(settings: Settings) -> dict[str, str]:
     """Tags of the root stack; CloudFormation hands them on to everything that takes tags."""
     tags = settings.tags
     return {

@@ -18,6 +18,7 @@ def run(_: argparse.Namespace) -> int:
     if running is None:
         print("The embedded AWS is not running: python -m local up", file=sys.stderr)
         return 1
+    print(f"unset {' '.join(process.MISLEADING)}")
     for name, value in running.environ.items():
         print(f"export {name}={shlex.quote(value)}")
     return 0

@@ -14,9 +14,9 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from local.state import ACCESS_KEY, HOST, SECRET_KEY, STATE_DIR, Running, forget, read, running, started
+from local.state import ACCESS_KEY, HOST, MISLEADING, SECRET_KEY, STATE_DIR, Running, forget, read, running, started
 
-__all__ = ["STATE_DIR", "Running", "StartError", "running", "start", "stop"]
+__all__ = ["HOST", "MISLEADING", "STATE_DIR", "Running", "StartError", "running", "start", "stop"]
 
 ROOT = Path(__file__).parents[1]
 PORT = 4566

@@ -1,6 +1,6 @@
 """Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
 
-from local.additions import firehose, iot_actions, kinesis_poller, retention
+from local.additions import alarms, firehose, iot_actions, kinesis_poller, retention
 
 EVENT_SOURCE_STOP_S = 8.0  # of local.process.STOP_TIMEOUT_S; an invocation that takes longer is made again
 FIREHOSE_STOP_S = 4.0
@@ -10,6 +10,7 @@ class Additions:
     """Everything that is installed, and what of it runs."""
 
     def __init__(self) -> None:
+        alarms.install()
         retention.install()
         iot_actions.install()
         self._poller = kinesis_poller.install()
