@@ -70,12 +70,10 @@ class Demo:
         quarantine = Quarantine(outputs["ProcessedBucketName"], "stream")
         with self._stage("settle", "Waiting until every message is accounted for"):
             settling.settle(tally, archive, hot, quarantine, self._console)
-        with self._stage("compact", "Compacting the archive into the Iceberg table"):
-            with self._console.status("plan, write Parquet, commit"):
-                compacted = tools.compact()
-        with self._stage("query", "Asking the table"):
-            with self._console.status("SQL over the Iceberg table"):
-                answer = tools.query(show.QUERY)
+        with self._stage("compact", "Compacting the archive into the Iceberg table"), self._console.status("running"):
+            compacted = tools.compact()
+        with self._stage("query", "Asking the table"), self._console.status("reading"):
+            answer = tools.query(show.QUERY)
         self._console.print(show.answer(answer))
         return Accounts(
             tally=tally,
