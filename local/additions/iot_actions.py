@@ -104,18 +104,12 @@ def substitute(template: str) -> str:
     message = _message.get()
 
     def value(match: re.Match[str]) -> str:
-        found = iot._eval_select_expr(match[1], message.topic, message.payload, _decoded(message), message.client_id)
+        decoded = iot._rule_message(message.payload)
+        found = iot._eval_select_expr(match[1], message.topic, message.payload, decoded, message.client_id)
         text = iot._sql_as_string(found)
         return "undefined" if text is None else str(text)
 
     return _SUBSTITUTION.sub(value, template)
-
-
-@functools.lru_cache(maxsize=1)
-def _decoded(message: Message) -> Any:
-    from ministack.services import iot
-
-    return iot._rule_message(message.payload)
 
 
 @functools.lru_cache(maxsize=64)
