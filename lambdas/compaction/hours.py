@@ -78,7 +78,6 @@ def _moment(field: str, value: object) -> datetime | None:
         raise InvalidInput(
             f"{field}: {value!r} is not an ISO-8601 time. Write it like 2026-11-21T09:00:00Z or 2026-11-21."
         ) from None
-    try:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except OverflowError:
-        raise InvalidInput(f"{field}: {value!r} is outside the years 1 to 9999.") from None
+    if not 1970 <= moment.year < 9999:  # a year from the ends of the calendar, offsets and whole hours do not overflow
+        raise InvalidInput(f"{field}: {value!r} is outside the years 1970 to 9998.")
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

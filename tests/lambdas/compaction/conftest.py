@@ -1,7 +1,12 @@
-"""A lake of its own for each test, on the embedded AWS."""
+"""A lake of its own for each test, on the embedded AWS, and what a function finds beside its code."""
+
+import json
+import types
+from pathlib import Path
 
 import pytest
 
+from config.settings import load
 from tests import lake as lakes
 
 
@@ -10,3 +15,20 @@ def lake(monkeypatch: pytest.MonkeyPatch) -> lakes.Lake:
     for name, value in lakes.environ().items():
         monkeypatch.setenv(name, value)
     return lakes.Lake()
+
+
+@pytest.fixture
+def settings_file(tmp_path: Path) -> str:
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(load("local", {}).model_dump(mode="json")), encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def context() -> types.SimpleNamespace:
+    return types.SimpleNamespace(
+        function_name="f",
+        memory_limit_in_mb=128,
+        invoked_function_arn="arn:aws:lambda:eu-central-1:000000000000:function:f",
+        aws_request_id="1",
+    )

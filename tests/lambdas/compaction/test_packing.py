@@ -1,0 +1,49 @@
+"""Packing objects into tasks."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from compaction import packing
+from compaction.manifests import PlannedObject
+from compaction.packing import MAX_OBJECTS, by_day, pack
+
+
+def planned(number: int, size: int, day: int = 21) -> PlannedObject:
+    return PlannedObject(f"raw-data/year=2026/month=11/day={day}/hour=09/{number:06}.gz", size, "tag")
+
+
+sizes = st.lists(st.integers(0, 200), max_size=60)
+
+
+@given(sizes, st.integers(1, 300))
+def test_every_object_is_in_one_task_and_the_order_of_objects_does_not_matter(sizes: list[int], target: int) -> None:
+    objects = [planned(number, size) for number, size in enumerate(sizes)]
+
+    tasks = pack(objects, target)
+
+    assert sorted(item.key for task in tasks for item in task) == [item.key for item in objects]
+    assert pack(objects[::-1], target) == tasks
+
+
+@given(sizes.filter(bool), st.integers(1, 300))
+def test_tasks_are_no_larger_than_the_target_and_one_object_and_come_largest_first(
+    sizes: list[int], target: int
+) -> None:
+    tasks = [sum(item.bytes for item in task) for task in pack([planned(*item) for item in enumerate(sizes)], target)]
+
+    assert max(tasks) <= target + max(sizes)
+    assert tasks == sorted(tasks, reverse=True)
+    assert len(tasks) <= sum(sizes) // target + 1
+
+
+def test_a_task_has_no_more_objects_than_a_map_item_can_name() -> None:
+    tasks = pack([planned(number, 1) for number in range(MAX_OBJECTS * 2 + 1)], 10**9)
+
+    assert len(tasks) == 3
+    assert max(len(task) for task in tasks) <= packing.MAX_OBJECTS
+
+
+def test_objects_are_grouped_by_day_of_arrival() -> None:
+    objects = [planned(1, 1), planned(2, 1), planned(3, 1, day=22)]
+
+    assert [len(day) for day in by_day(objects)] == [2, 1]

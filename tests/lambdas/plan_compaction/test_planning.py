@@ -1,0 +1,155 @@
+"""Planning, on the embedded AWS."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from compaction.errors import InvalidInput
+from plan_compaction import handler
+from tests.lake import HOUR, Lake, reading
+
+
+def keys(lake: Lake, run_id: str) -> list[str]:
+    return sorted(planned.key for task in lake.tasks(run_id) for planned in task.objects)
+
+
+def test_a_plan_names_the_closed_hours_objects_with_their_bytes_and_tags(lake: Lake) -> None:
+    early = lake.put("a", [reading()], HOUR - timedelta(days=1))
+    late = lake.put("b", [reading()])
+    lake.put("open", [reading()], HOUR + timedelta(hours=3))
+    lake.s3.put_object(Bucket=lake.raw, Key="raw-data/stray.gz", Body=b"x")
+
+    answer = lake.plan("run")
+
+    assert keys(lake, "run") == [early, late]
+    head = lake.s3.head_object(Bucket=lake.raw, Key=late)
+    planned = next(item for task in lake.tasks("run") for item in task.objects if item.key == late)
+    assert (planned.bytes, f'"{planned.etag}"') == (head["ContentLength"], head["ETag"])
+    assert answer == {
+        "run_id": "run",
+        "tasks": 2,
+        "objects": 2,
+        "bytes": sum(task.bytes for task in lake.tasks("run")),
+        "oldest_hour": (HOUR - timedelta(days=1)).isoformat(),
+        "plan": {"bucket": lake.processed, "key": "runs/compact/run/plan.jsonl"},
+    }
+
+
+def test_only_the_hours_asked_for_are_planned_and_an_open_hour_on_request(lake: Lake) -> None:
+    hours = {number: lake.put("a", [reading()], HOUR + timedelta(hours=number)) for number in range(-2, 4)}
+
+    lake.plan("some", start="2026-11-21T08:30:00Z", end="2026-11-21T10:00:00Z")
+    lake.plan("open", start="2026-11-21T12:00:00Z", end="2026-11-21T13:00:00Z")
+
+    assert keys(lake, "some") == [hours[-1], hours[0]]
+    assert keys(lake, "open") == [hours[3]]
+
+
+def test_a_run_keeps_its_plan_when_it_is_planned_again(lake: Lake) -> None:
+    first = lake.put("a", [reading()])
+    answer = lake.plan("run")
+    lake.put("b", [reading()])
+
+    assert lake.plan("run") == answer
+    assert keys(lake, "run") == [first]
+
+
+def test_of_two_planners_of_one_run_both_answer_the_first_plan(lake: Lake) -> None:
+    lake.put("a", [reading()])
+    planner = lake.planner()
+    answer = lake.plan("run")
+    lake.put("b", [reading()])
+
+    summary = planner._write("run", planner.tasks(handler.window_of({}, HOUR + timedelta(hours=5), 16)))
+
+    assert [task.objects for task in summary] == [task.objects for task in lake.tasks("run")]
+    assert answer["objects"] == 1
+
+
+def test_what_a_committed_run_holds_is_not_planned_again_and_what_came_later_is(lake: Lake) -> None:
+    lake.put("a", [reading()])
+    lake.run("first")
+    late = lake.put("late", [reading(at=1)], HOUR - timedelta(days=3))
+
+    lake.plan("second")
+
+    assert keys(lake, "second") == [late]
+
+
+def test_what_an_unfinished_run_holds_is_planned_again(lake: Lake) -> None:
+    key = lake.put("a", [reading()])
+    lake.plan("crashed")
+    lake.write("crashed")
+
+    lake.plan("next")
+
+    assert keys(lake, "next") == [key]
+
+
+def test_a_run_that_crashed_between_commit_and_report_counts_as_committed(lake: Lake) -> None:
+    lake.put("a", [reading()])
+    lake.run("first")
+    lake.s3.delete_object(Bucket=lake.processed, Key="runs/compact/first/report.json")
+
+    assert lake.plan("second")["tasks"] == 0
+
+
+def test_an_archive_without_news_gives_no_plan_and_no_object(lake: Lake) -> None:
+    assert lake.plan("run")["tasks"] == 0
+    assert list(lake.store.keys("runs/")) == []
+
+
+def test_tasks_are_cut_by_bytes(lake: Lake) -> None:
+    for number in range(6):
+        lake.put(f"{number}", [reading(f"pump-{number}", at=index) for index in range(50)])
+    size = lake.planner().plan("whole", handler.window_of({}, HOUR + timedelta(hours=5), 16))["bytes"]
+
+    answer = lake.plan("parts", task_bytes=size // 3 + 1)
+
+    assert (answer["tasks"], answer["objects"]) == (3, 6)
+    assert [task.task_id for task in lake.tasks("parts")] == ["00000", "00001", "00002"]
+
+
+def test_a_listing_of_more_than_one_page_is_planned_whole(lake: Lake) -> None:
+    for number in range(1005):
+        lake.s3.put_object(Bucket=lake.raw, Key=f"raw-data/year=2026/month=11/day=21/hour=09/{number:05}.gz", Body=b"")
+
+    answer = lake.plan("run")
+
+    assert (answer["objects"], answer["tasks"]) == (1005, 3)
+
+
+@pytest.fixture
+def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
+    monkeypatch.setenv("SETTINGS_FILE", settings_file)
+    monkeypatch.setenv("RAW_BUCKET", lake.raw)
+    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
+    monkeypatch.setenv("LAKE_DATABASE", lake.database)
+    handler._planner.cache_clear()
+    handler.settings.cache_clear()
+    return lake
+
+
+def test_the_function_answers_references_only(configured: Lake, context: object) -> None:
+    configured.put("a", [reading()], HOUR - timedelta(days=30))
+
+    answer = handler.handle({"run_id": "run", "input": {}}, context)
+
+    assert answer["tasks"] == 1
+    assert len(json.dumps(answer)) < 400
+    assert handler.handle({"run_id": "run", "input": {}}, context) == answer
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(configured: Lake, context: object) -> None:
+    configured.put("a", [reading()], HOUR - timedelta(days=30))
+
+    answer = handler.handle({"run_id": "status", "input": {}, "dry_run": True}, context)
+
+    assert (answer["tasks"], answer["objects"]) == (1, 1)
+    assert list(configured.store.keys("runs/")) == []
+
+
+def test_the_function_refuses_an_input_by_name(configured: Lake, context: object) -> None:
+    with pytest.raises(InvalidInput, match="from"):
+        handler.handle({"run_id": "run", "input": {"from": "soon"}}, context)
