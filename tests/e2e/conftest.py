@@ -1,0 +1,41 @@
+"""One embedded AWS for the session, on free ports and with a state directory of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config import settings as config
+from local import process, up
+
+SUFFIX = "e2e"
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[process.Running]:
+    """The embedded AWS without any stack; this process's AWS environment points at it."""
+    state_dir = tmp_path_factory.mktemp("embedded-aws")
+    region = config.load(up.ENVIRONMENT, overrides={}).region
+    try:
+        running = process.start(region, state_dir=state_dir, port=0, mqtt_port=0)
+        with pytest.MonkeyPatch.context() as patch:
+            for name in process.MISLEADING:
+                patch.delenv(name, raising=False)
+            for name, value in (running.environ | {"ENVIRONMENT_SUFFIX": SUFFIX}).items():
+                patch.setenv(name, value)
+            yield running
+    finally:
+        process.stop(state_dir)
+
+
+@pytest.fixture(scope="session")
+def running(outputs: dict[str, str], emulator: process.Running) -> process.Running:
+    """The embedded AWS with the environment `local` deployed, its suffix `e2e`."""
+    assert outputs
+    return emulator
+
+
+@pytest.fixture(scope="session")
+def outputs(emulator: process.Running) -> dict[str, str]:
+    """Outputs of the deployed root stack."""
+    return up.deploy_environment(emulator, Path(emulator.state_dir) / "build", lambda _: None)
