@@ -1,0 +1,1 @@
+"""The Lambda function that decodes and stores readings as they arrive."""
