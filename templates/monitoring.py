@@ -11,8 +11,7 @@ from templates.shared.wiring import needs, offers
 
 WATCHED = {
     "StreamName": "Stream of readings",
-    "ReadingsRuleName": "Topic rule for readings",
-    "RawPayloadRuleName": "Topic rule for everything else",
+    "RawBucketName": "Bucket of the archive",
     "FirehoseName": "Delivery to the archive",
     "ReadingsTableName": "Table of recent readings",
     "ProcessReadingsName": "Function that stores readings",

@@ -6,22 +6,24 @@ Missing data is no trouble (`notBreaching`): AWS sends these metrics only while 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from troposphere import Sub, cloudwatch
+from troposphere import cloudwatch
 
 from config.settings import Settings
 from templates.shared.functions import NAMESPACE
 from templates.shared.naming import own_name
 
 PERIOD_S = 300
+ERRORS_FILTER = "errors"
+"""Name of the raw bucket's request metrics below `errors/`."""
 
 
 @dataclass(frozen=True)
 class Alarm:
-    """Trouble when a statistic of one metric, or a query over several, exceeds `above` in each of `periods`."""
+    """Trouble when the statistic of one metric exceeds `above` in each of `periods`."""
 
     title: str
     meaning: str
-    watches: Mapping[str, object]
+    metric: Mapping[str, object]
     above: float
     periods: int = 1
 
@@ -44,7 +46,7 @@ def alarms(settings: Settings, watched: Mapping[str, object], topic_arn: object)
             TreatMissingData="notBreaching",
             AlarmActions=[topic_arn],
             OKActions=[topic_arn],
-            **alarm.watches,
+            **alarm.metric,
         )
 
 
@@ -57,13 +59,13 @@ def _ingest(settings: Settings, watched: Mapping[str, object]) -> Iterator[Alarm
         limits.throttled_records,
         periods=2,
     )
-    for title, rule in (("ReadingsRuleFailed", "ReadingsRuleName"), ("RawPayloadRuleFailed", "RawPayloadRuleName")):
-        yield Alarm(
-            title,
-            "A topic rule could not hand messages on: they lie in the raw bucket below errors/rule/.",
-            _rule_failures(watched[rule]),
-            0,
-        )
+    yield Alarm(
+        "MessagesUndelivered",
+        "A topic rule or Firehose could not hand messages on: they lie in the raw bucket below errors/.",
+        # counted where they end up, since IoT's own count of failed actions has no dimension for the rule alone
+        _metric("AWS/S3", "PutRequests", "Sum", BucketName=watched["RawBucketName"], FilterId=ERRORS_FILTER),
+        0,
+    )
     yield Alarm(
         "ArchiveBehind",
         "Firehose does not deliver: its log group and the objects below errors/firehose/ say why.",
@@ -113,8 +115,8 @@ def _function(settings: Settings, watched: Mapping[str, object]) -> Iterator[Ala
     yield Alarm(
         "ReadingsQuarantined",
         "Too many readings are rejected: the reasons stand in the processed bucket below quarantine/.",
-        _quarantined_percent(settings),
-        limits.quarantined_percent,
+        _metric(NAMESPACE, "ReadingsQuarantined", "Sum", service=settings.system),
+        limits.quarantined_readings,
     )
 
 
@@ -142,31 +144,3 @@ def _metric(namespace: str, name: str, statistic: str, **dimensions: object) -> 
         "Statistic": statistic,
         "Period": PERIOD_S,
     }
-
-
-def _rule_failures(rule: object) -> dict[str, object]:
-    """Failed actions of a topic rule, of whatever kind: IoT counts each kind under a dimension of its own."""
-    query = """SELECT SUM(Failure) FROM SCHEMA("AWS/IoT", ActionType, RuleName) WHERE RuleName = '${Rule}'"""
-    failures = cloudwatch.MetricDataQuery(
-        Id="failures", Expression=Sub(query, Rule=rule), Period=PERIOD_S, ReturnData=True
-    )
-    return {"Metrics": [failures]}
-
-
-def _quarantined_percent(settings: Settings) -> dict[str, object]:
-    """Share of the readings received that were rejected, in percent."""
-    service = [cloudwatch.MetricDimension(Name="service", Value=settings.system)]
-    counts = [
-        cloudwatch.MetricDataQuery(
-            Id=query,
-            ReturnData=False,
-            MetricStat=cloudwatch.MetricStat(
-                Metric=cloudwatch.Metric(Namespace=NAMESPACE, MetricName=name, Dimensions=service),
-                Period=PERIOD_S,
-                Stat="Sum",
-            ),
-        )
-        for query, name in (("received", "ReadingsReceived"), ("quarantined", "ReadingsQuarantined"))
-    ]
-    percent = cloudwatch.MetricDataQuery(Id="percent", Expression="100 * quarantined / received", ReturnData=True)
-    return {"Metrics": [*counts, percent]}

@@ -35,7 +35,7 @@ def process_readings(
             iam.allow(iam.table_arn(table), dynamodb.BatchWriteItem),
             iam.allow(iam.objects_arn(processed, "quarantine/*"), s3.PutObject),
             iam.allow(iam.objects_arn(processed, ON_FAILURE_KEYS), s3.PutObject),
-            iam.allow(iam.bucket_arn(processed), s3.ListBucket),  # Lambda checks the on-failure destination by it
+            iam.look_for_keys(processed),  # Lambda asks for it of an on-failure destination
             iam.use_key(key_arn, "s3", kms.GenerateDataKey),
             iam.allow(topic_arn, sns.Publish),
             iam.use_key(key_arn, "sns", kms.Decrypt, kms.GenerateDataKey),
@@ -57,7 +57,7 @@ def plan_compaction(
         database=database,
         statements=[
             iam.list_keys(raw, "raw-data/"),
-            iam.list_keys(processed, "runs/"),
+            iam.look_for_keys(processed),
             iam.allow(iam.objects_arn(processed, "runs/*"), s3.GetObject, s3.PutObject),
             iam.allow(iam.objects_arn(processed, "warehouse/*"), s3.GetObject),
             *_catalog(database, glue.GetTable),
@@ -101,9 +101,12 @@ def commit_table(
         processed=processed,
         database=database,
         statements=[
+            iam.look_for_keys(processed),
             iam.allow(iam.objects_arn(processed, "runs/*"), s3.GetObject, s3.PutObject),
+            # nothing may be deleted here: what PyIceberg cleans up after a failed commit stays as an orphan
             iam.allow(iam.objects_arn(processed, "warehouse/*"), s3.GetObject, s3.PutObject),
             *_catalog(database, glue.GetTable, glue.CreateTable, glue.UpdateTable),
+            *_find_database(database),
             iam.use_key(key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
         ],
     )
@@ -138,4 +141,12 @@ def _catalog(database: object, *actions: object) -> list[Statement]:
         iam.allow(iam.arn("glue", "catalog"), *actions),
         iam.allow(iam.arn("glue", "database/${Database}", Database=database), *actions),
         iam.allow(iam.arn("glue", "table/${Database}/readings", Database=database), *actions),
+    ]
+
+
+def _find_database(database: object) -> list[Statement]:
+    """PyIceberg looks at the database before it creates a table in it."""
+    return [
+        iam.allow(iam.arn("glue", "catalog"), glue.GetDatabase),
+        iam.allow(iam.arn("glue", "database/${Database}", Database=database), glue.GetDatabase),
     ]

@@ -74,6 +74,14 @@ def list_keys(bucket: object, *prefixes: str) -> Statement:
     )
 
 
+def look_for_keys(bucket: object) -> Statement:
+    """Be told `NoSuchKey` for an object that is not there, where S3 otherwise answers `AccessDenied`.
+
+    Limited to prefixes it would not work: a request for an object carries no `s3:prefix`.
+    """
+    return allow(bucket_arn(bucket), s3.ListBucket)
+
+
 def write_logs(log_group_arn: object) -> Statement:
     """Write to a log group that exists. A function that may create its group would bring a deleted one back."""
     return allow(log_group_arn, logs.CreateLogStream, logs.PutLogEvents)

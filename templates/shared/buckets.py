@@ -1,0 +1,123 @@
+"""Buckets: private, versioned, encrypted, logged and tidied, with the policies that go with them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from awacs import s3 as s3_actions
+from awacs.aws import Allow, ArnLike, Condition, Principal, Statement, StringEquals
+from troposphere import AccountId, Retain, RetainExceptOnCreate, Template, s3
+
+from config.settings import Settings
+from templates.shared import iam
+from templates.shared.naming import bucket_name
+
+INCOMPLETE_UPLOAD_DAYS = 7  # longer than any upload of ours could still be running
+
+KEEP = {"DeletionPolicy": RetainExceptOnCreate, "UpdateReplacePolicy": Retain}
+"""Data outlives its stack, except when the deployment that created it is rolled back."""
+
+
+def data_bucket(
+    template: Template,
+    settings: Settings,
+    title: str,
+    name: str,
+    *,
+    key_arn: object,
+    access_logs: s3.Bucket,
+    lifecycle: Iterable[s3.LifecycleRule],
+    **options: Any,
+) -> s3.Bucket:
+    """Add a bucket that the customer-managed key encrypts, and its policy."""
+    by_key = s3.ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=key_arn)
+    return _bucket(
+        template,
+        settings,
+        title,
+        name,
+        # the bucket key saves almost every request to KMS
+        encryption=s3.ServerSideEncryptionRule(ServerSideEncryptionByDefault=by_key, BucketKeyEnabled=True),
+        lifecycle=lifecycle,
+        LoggingConfiguration=s3.LoggingConfiguration(
+            DestinationBucketName=access_logs.ref(), LogFilePrefix=f"{title.removesuffix('Bucket').lower()}/"
+        ),
+        **options,
+    )
+
+
+def access_logs_bucket(template: Template, settings: Settings, sources: Iterable[str]) -> s3.Bucket:
+    """Add the bucket of access logs; `sources` are the names of the buckets that log to it."""
+    by_s3 = s3.ServerSideEncryptionByDefault(SSEAlgorithm="AES256")  # log delivery cannot use the key
+    deliver = Statement(
+        Effect=Allow,
+        Principal=Principal("Service", "logging.s3.amazonaws.com"),
+        Action=[s3_actions.PutObject],
+        Resource=[iam.objects_arn(bucket_name(settings, settings.access_logs.bucket_name), "*")],
+        Condition=Condition(
+            [
+                StringEquals("aws:SourceAccount", AccountId),
+                ArnLike("aws:SourceArn", [iam.bucket_arn(bucket_name(settings, source)) for source in sources]),
+            ]
+        ),
+    )
+    return _bucket(
+        template,
+        settings,
+        "AccessLogsBucket",
+        settings.access_logs.bucket_name,
+        encryption=s3.ServerSideEncryptionRule(ServerSideEncryptionByDefault=by_s3),
+        lifecycle=[tidy(noncurrent_days=1), expire(settings.access_logs.retention_days)],
+        statements=[deliver],
+    )
+
+
+def tidy(noncurrent_days: int) -> s3.LifecycleRule:
+    """What nobody can see any more does not cost for ever: old versions, delete markers, incomplete uploads."""
+    return s3.LifecycleRule(
+        Id="Tidy",
+        Status="Enabled",
+        ExpiredObjectDeleteMarker=True,
+        NoncurrentVersionExpiration=s3.NoncurrentVersionExpiration(NoncurrentDays=noncurrent_days),
+        AbortIncompleteMultipartUpload=s3.AbortIncompleteMultipartUpload(DaysAfterInitiation=INCOMPLETE_UPLOAD_DAYS),
+    )
+
+
+def expire(days: int) -> s3.LifecycleRule:
+    """Delete objects after so many days."""
+    return s3.LifecycleRule(Id="Expire", Status="Enabled", ExpirationInDays=days)
+
+
+def move_to_glacier(days: int) -> s3.LifecycleRule:
+    """Move objects to Glacier Flexible Retrieval; S3 leaves those under 128 KB, which would cost more there."""
+    move = s3.LifecycleRuleTransition(StorageClass="GLACIER", TransitionInDays=days)
+    return s3.LifecycleRule(Id="Glacier", Status="Enabled", Transitions=[move])
+
+
+def _bucket(
+    template: Template,
+    settings: Settings,
+    title: str,
+    name: str,
+    *,
+    encryption: s3.ServerSideEncryptionRule,
+    lifecycle: Iterable[s3.LifecycleRule],
+    statements: Iterable[Statement] = (),
+    **options: Any,
+) -> s3.Bucket:
+    bucket = s3.Bucket(
+        title,
+        BucketName=bucket_name(settings, name),
+        BucketEncryption=s3.BucketEncryption(ServerSideEncryptionConfiguration=[encryption]),
+        LifecycleConfiguration=s3.LifecycleConfiguration(Rules=list(lifecycle)),
+        OwnershipControls=s3.OwnershipControls(Rules=[s3.OwnershipControlsRule(ObjectOwnership="BucketOwnerEnforced")]),
+        PublicAccessBlockConfiguration=s3.PublicAccessBlockConfiguration(
+            BlockPublicAcls=True, BlockPublicPolicy=True, IgnorePublicAcls=True, RestrictPublicBuckets=True
+        ),
+        VersioningConfiguration=s3.VersioningConfiguration(Status="Enabled"),
+        **KEEP,
+        **options,
+    )
+    template.add_resource(bucket)
+    document = iam.policy(iam.refuse_plain_http(bucket.ref()), *statements)
+    template.add_resource(s3.BucketPolicy(f"{title}Policy", Bucket=bucket.ref(), PolicyDocument=document))
+    return bucket
