@@ -9,7 +9,7 @@ import hashlib
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -31,13 +31,14 @@ FUNCTION_SETTINGS = {"system", "suffix", "decoding", "metrics", "hot_table", "la
 
 @dataclass(frozen=True)
 class Built:
-    """What a build made: where it lies, what it holds, and the commands that deploy it."""
+    """What a build made, and how to deploy it: first `package_command`, unless everything is uploaded already."""
 
     settings: Settings
     directory: Path
     root_template: Path
     manifest: dict[str, Any]
-    commands: tuple[str, ...]
+    package_command: str | None
+    deploy_command: str
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,15 @@ def build(environment: str, out: Path, target: Target = "lambda", bucket: str | 
         "target": target,
     }
     (out / "manifest.json").write_bytes(_json(manifest))
-    commands = tuple(shlex.join(command) for command in _commands(settings, out, bucket))
-    return Built(settings, out, out / "root.json", manifest, commands)
+    packaged = out / "packaged.json"
+    return Built(
+        settings=settings,
+        directory=out,
+        root_template=out / "root.json",
+        manifest=manifest,
+        package_command=None if bucket else _package_command(settings, out / "root.json", packaged),
+        deploy_command=_deploy_command(settings, out / "root.json" if bucket else packaged),
+    )
 
 
 def _write_function(settings: Settings, name: str, target: Target, out: Path) -> dict[str, Any]:
@@ -136,20 +144,16 @@ def _point_at_uploads(body: dict[str, Any], uploads: Uploads, out: Path) -> None
             properties["TemplateURL"] = uploads.url(uploads.put(out / properties["TemplateURL"]))
 
 
-def _commands(settings: Settings, out: Path, bucket: str | None) -> Iterator[list[str]]:
-    """The commands that deploy the build, as they are typed."""
-    template = out / "root.json"
-    cloudformation = ["aws", "cloudformation"]
-    region = ["--region", settings.region]
-    if bucket is None:
-        packaged = out / "packaged.json"
-        files = ["--template-file", str(template), "--output-template-file", str(packaged), "--use-json"]
-        yield [*cloudformation, "package", *files, "--s3-bucket", "BUCKET", *region]
-        template = packaged
-    tags = [f"{key}={value}" for key, value in stack_tags(settings).items()]
-    stack = ["--template-file", str(template), "--stack-name", settings.stack_name]
-    options = ["--capabilities", "CAPABILITY_NAMED_IAM", "--no-fail-on-empty-changeset", "--tags", *tags]
-    yield [*cloudformation, "deploy", *stack, *options, *region]
+def _package_command(settings: Settings, template: Path, packaged: Path) -> str:
+    command = ["aws", "cloudformation", "package", "--template-file", str(template), "--s3-bucket", "BUCKET"]
+    return shlex.join([*command, "--output-template-file", str(packaged), "--use-json", "--region", settings.region])
+
+
+def _deploy_command(settings: Settings, template: Path) -> str:
+    command = ["aws", "cloudformation", "deploy", "--template-file", str(template)]
+    command += ["--stack-name", settings.stack_name, "--capabilities", "CAPABILITY_NAMED_IAM"]
+    command += ["--tags", *(f"{key}={value}" for key, value in stack_tags(settings).items())]
+    return shlex.join([*command, "--region", settings.region, "--no-fail-on-empty-changeset"])
 
 
 def stack_tags(settings: Settings) -> dict[str, str]:
@@ -208,7 +212,9 @@ def _report(built: Built) -> None:
         unzipped = f" ({artifact['unzipped_bytes'] / 1e6:.1f} MB unzipped)" if "unzipped_bytes" in artifact else ""
         print(f"{artifact['size_bytes']:>12,} bytes  {built.directory / name}{unzipped}")
     print("\nTo deploy:\n")
-    print("\n".join(built.commands))
+    if built.package_command:
+        print(built.package_command)
+    print(built.deploy_command)
 
 
 if __name__ == "__main__":
