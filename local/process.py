@@ -46,12 +46,13 @@ def start(
     state_dir.mkdir(parents=True, exist_ok=True)
     with _starting(state_dir):
         found = running(state_dir)
-        if found is None:
+        if found is None or not _becomes_ready(found):
             _end_group(read(state_dir))
             _prepare(state_dir)
             child = _spawn(state_dir, region, _choose(port, PORT), _choose(mqtt_port, MQTT_PORT), keep=keep)
             found = _wait_for_state(state_dir, child)
-        _wait_until_ready(found)
+            if not _becomes_ready(found):
+                raise StartError(_explain(state_dir))
         return found
 
 
@@ -149,16 +150,16 @@ def _wait_for_state(state_dir: Path, child: "subprocess.Popen[bytes]") -> Runnin
     raise StartError(_explain(state_dir))
 
 
-def _wait_until_ready(state: Running) -> None:
-    """Wait until the gateway and the MQTT broker answer."""
+def _becomes_ready(state: Running) -> bool:
+    """Wait until the gateway and the MQTT broker answer; an emulator that hangs is ended."""
     state_dir = Path(state.state_dir)
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline and running(state_dir) == state:
         if _is_ready(state):
-            return
+            return True
         time.sleep(0.05)
     _end_group(state)
-    raise StartError(_explain(state_dir))
+    return False
 
 
 def _is_ready(state: Running) -> bool:

@@ -1,0 +1,101 @@
+"""Every place of MiniStack that our additions replace or call is still there, with the signature they rely on.
+
+When a new version of MiniStack fails here, look at the addition that uses the name before the pin is moved.
+"""
+
+import importlib
+import inspect
+from importlib.metadata import version
+
+import pytest
+
+FUNCTIONS = {
+    "app.call_service_handler_sync": "(handler, method, path, headers, body, query_params, timeout)",
+    "core.arn.parse_arn": "(value)",
+    "core.iam_evaluator._gather_role_policies": "(role_name, account_id)",
+    "core.iam_evaluator._permissions_boundary": "(store, name, account_id)",
+    "core.iam_evaluator.evaluate": "(ctx, policies, limits)",
+    "core.responses.get_account_id": "()",
+    "core.responses.get_region": "()",
+    "core.responses.request_scope": "(account_id, region)",
+    "services.cloudformation.provisioners._cw_metric_alarm_record": "(name, props)",
+    "services.firehose._apply_lambda_processors": "(stream, dest, records, metadata_sink, partition_sink)",
+    "services.firehose._deliver_records_to_s3": "(stream, dest, records)",
+    "services.firehose._deliver_to_s3": "(stream, dest, record_data, lambda_keys)",
+    "services.firehose._evaluate_prefix": "(template, t, query_keys, lambda_keys, error_type)",
+    "services.firehose._s3_bucket_from_arn": "(bucket_arn)",
+    "services.firehose.ingest_from_kinesis_source": "(stream_arn, records)",
+    "services.iot._dispatch_rule_action": "(account_id, region, rule_name, action, event)",
+    "services.iot._eval_select_expr": "(expr, topic, payload, message, client_id)",
+    "services.iot._parse_where": "(pred)",
+    "services.iot._rule_message": "(payload)",
+    "services.iot._rule_select_clause": "(sql)",
+    "services.iot._rule_topic_filter": "(sql)",
+    "services.iot._rule_where_clause": "(sql)",
+    "services.iot._run_rule_actions": "(account_id, region, rule, payload, topic, client_id)",
+    "services.iot._split_select_alias": "(item)",
+    "services.iot._split_select_items": "(clause)",
+    "services.iot._sql_as_string": "(value)",
+    "services.kinesis._ensure_base64": "(value)",
+    "services.kinesis._expire_records": "(stream)",
+    "services.kinesis.put_record_internal": "(stream_arn, partition_key, data)",
+    "services.lambda_svc._apply_filter_criteria": "(records, esm)",
+    "services.lambda_svc._execute_function": "(func, event)",
+    "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
+    "services.lambda_svc._iter_all_esms": "()",
+    "services.lambda_svc._poll_kinesis": "()",
+    "services.s3.handle_request": "(method, path, headers, body, query_params, signed_path, enforce_bucket_region, "
+    "internal, access_point_region, access_point)",
+}
+
+STORES = {
+    "services.firehose._streams": "all_items",
+    "services.iam._roles": "get_scoped",
+    "services.iot._MISSING": "__class__",
+    "services.iot._RULE_ACTION_RESOURCE_KEYS": "__ior__",
+    "services.kinesis._streams": "get_scoped",
+    "services.lambda_svc._kinesis_positions": "set_scoped",
+}
+
+
+def attribute(path: str) -> object:
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(f"ministack.{module}"), name)
+
+
+def test_the_version_is_the_one_that_the_additions_were_written_for() -> None:
+    assert version("ministack") == "1.5.33"
+
+
+@pytest.mark.parametrize("path", FUNCTIONS)
+def test_a_function_is_there_with_its_parameters(path: str) -> None:
+    parameters = ", ".join(inspect.signature(attribute(path)).parameters)  # type: ignore[arg-type]
+
+    assert f"({parameters})" == FUNCTIONS[path]
+
+
+@pytest.mark.parametrize("path", STORES)
+def test_a_store_is_there(path: str) -> None:
+    assert hasattr(attribute(path), STORES[path])
+
+
+def test_a_request_to_the_policy_evaluator_has_the_fields_that_we_give() -> None:
+    from ministack.core.iam_evaluator import EvalContext
+
+    needed = {"principal_arn", "principal_type", "principal_account", "action", "resource_arn", "region"}
+    assert needed <= set(inspect.signature(EvalContext).parameters)
+
+
+def test_a_stream_record_has_the_fields_that_we_read() -> None:
+    from ministack.core.responses import request_scope
+    from ministack.services import kinesis
+
+    with request_scope("000000000001", "eu-central-1"):
+        kinesis._create_stream({"StreamName": "hooks", "ShardCount": 1})
+        stream = kinesis._streams.get("hooks")
+        stream["StreamStatus"] = "ACTIVE"
+        kinesis.put_record_internal(stream["StreamARN"], "key", b"data")
+        (shard,) = stream["shards"].values()
+
+    assert set(shard["records"][0]) == {"SequenceNumber", "ApproximateArrivalTimestamp", "Data", "PartitionKey"}
+    assert stream["RetentionPeriodHours"] == 24
