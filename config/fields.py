@@ -47,10 +47,13 @@ def _not_reserved(value: str) -> str:
 
 Placeholders = AfterValidator(_known_placeholders)
 
-ResourceName = Annotated[str, Field(pattern=r"^[A-Za-z0-9{][A-Za-z0-9_{}-]*$", max_length=128), Placeholders]
+_NAME = r"^[A-Za-z0-9{][A-Za-z0-9_{}-]*$"
+
+ResourceName = Annotated[str, Field(pattern=_NAME, max_length=128), Placeholders]
+FunctionName = Annotated[str, Field(pattern=_NAME, max_length=64), Placeholders]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9{][a-z0-9{}-]*$", max_length=63), Placeholders]
-IdentifierName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}]+$", max_length=128), Placeholders]
-"""Where AWS allows no hyphen: topic rules and Glue databases."""
+RuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}]+$", max_length=128), Placeholders]
+DatabaseName = Annotated[str, Field(pattern=r"^[a-z0-9_{}]+$", max_length=255), Placeholders]
 
 AttributeName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=255)]
 """Name of a key attribute of the hot table."""

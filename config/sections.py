@@ -7,11 +7,13 @@ from pydantic import Field, model_validator
 from config.fields import (
     AttributeName,
     BucketName,
+    DatabaseName,
     Email,
-    IdentifierName,
+    FunctionName,
     MemoryMb,
     Model,
     ResourceName,
+    RuleName,
     ScheduleExpression,
 )
 
@@ -66,7 +68,7 @@ class Ingest(Model):
         pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$",
         description="First two levels of the MQTT topic; a device publishes to `<prefix>/<device>/data`.",
     )
-    rule_name: IdentifierName = Field("readings_rule_{suffix}", description="Name of the IoT topic rule.")
+    rule_name: RuleName = Field("readings_rule_{suffix}", description="Name of the IoT topic rule.")
     stream_name: ResourceName = Field("readings-{suffix}", description="Name of the Kinesis stream.")
     stream_mode: Literal["provisioned", "on_demand"] = Field("provisioned", description="Capacity mode of the stream.")
     stream_shards: int = Field(1, ge=1, le=500, description="Shards of a provisioned stream (1 MB/s in each).")
@@ -103,7 +105,7 @@ class HotTable(Model):
 class Function(Model):
     """Size and limits of one Lambda function."""
 
-    name: ResourceName = Field(max_length=64, description="Name of the function.")
+    name: FunctionName = Field(description="Name of the function.")
     memory_mb: MemoryMb = Field(512, description="Memory; CPU grows with it (1 vCPU at 1,769 MB).")
     timeout_s: int = Field(60, ge=1, le=900, description="Seconds after which an invocation is ended.")
     reserved_concurrency: int | None = Field(
@@ -168,9 +170,7 @@ class Alerts(Model):
 class Lake(Model):
     """The Iceberg table of all readings."""
 
-    database: IdentifierName = Field(
-        "sensorkeep_{suffix}", pattern=r"^[a-z0-9_{}]+$", description="Glue database; it holds the table `readings`."
-    )
+    database: DatabaseName = Field("sensorkeep_{suffix}", description="Glue database; it holds the table `readings`.")
     partition_by: Literal["day", "hour"] = Field("day", description="Partition of `measured_at`.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from config.fields import MetricName, Model
 from config.sections import (
@@ -74,6 +74,15 @@ class Settings(Model):
         description="Further outputs of the root stack: name → the output of a nested stack that it repeats.",
     )
 
+    @model_validator(mode="after")
+    def _names_apart(self) -> "Settings":
+        keys = {self.hot_table.device_key, self.hot_table.time_key}
+        if len(keys) == 1:
+            raise ValueError("hot_table.device_key and hot_table.time_key must differ")
+        if taken := keys & set(self.metrics):
+            raise ValueError(f"no metric may have the name of a key of the hot table: {', '.join(sorted(taken))}")
+        return self
+
     def name(self, template: str) -> str:
         """A resource's name: the settings' text with `{system}` and `{suffix}` filled in."""
         return template.format(system=self.system, suffix=self.suffix)
@@ -140,7 +149,7 @@ def _explain_fault(location: tuple[int | str, ...], message: str, value: object,
         field = section.model_fields.get(str(part))
         section = (field and nested_model(field.annotation)) or section
     field = section.model_fields.get(str(location[-1])) if location else None
-    text = f"{'.'.join(str(part) for part in location)}: {message}"
+    text = f"{'.'.join(str(part) for part in location) or 'together'}: {message}"
     if isinstance(value, str | int | float):
         text += f", got {value!r}"
     source = next((name for name, at in OVERRIDES.items() if at == location and overrides.get(name)), None)

@@ -115,7 +115,7 @@ def _function(settings: Settings, watched: Mapping[str, object]) -> Iterator[Ala
     yield Alarm(
         "ReadingsQuarantined",
         "Too many readings are rejected: the reasons stand in the processed bucket below quarantine/.",
-        _metric(NAMESPACE, "ReadingsQuarantined", "Sum", service=settings.system),
+        _metric(NAMESPACE, "ReadingsQuarantined", "Sum", service=settings.stack_name),
         limits.quarantined_readings,
     )
 

@@ -78,7 +78,7 @@ def _table(settings: Settings) -> list[Widget]:
 
 
 def _readings(settings: Settings) -> list[Widget]:
-    dimensions = {"service": settings.system}
+    dimensions = {"service": settings.stack_name}
     return [
         _graph(
             "Readings",

@@ -63,6 +63,6 @@ def _common_environment(settings: Settings) -> dict[str, object]:
     return {
         "POWERTOOLS_LOG_LEVEL": settings.log_level,
         "POWERTOOLS_METRICS_NAMESPACE": NAMESPACE,
-        "POWERTOOLS_SERVICE_NAME": settings.system,
+        "POWERTOOLS_SERVICE_NAME": settings.stack_name,
         "POWERTOOLS_TRACE_DISABLED": "false" if settings.tracing else "true",
     }

@@ -1,0 +1,145 @@
+"""Loading settings: what is accepted, and how a bad value is explained."""
+
+from pathlib import Path
+
+import pytest
+
+from config.fields import RESERVED_NAMES
+from config.settings import Settings, SettingsError, environments, load
+
+SMALLEST = """
+system = "plant"
+region = "eu-central-1"
+raw_bucket.name = "plant-raw-{suffix}"
+processed_bucket.name = "plant-processed-{suffix}"
+realtime.function.name = "plant-processor-{suffix}"
+"""
+
+
+def load_text(folder: Path, text: str, **overrides: str) -> Settings:
+    (folder / "plant.toml").write_text(SMALLEST + text, encoding="utf-8")
+    return load("plant", overrides, folder)
+
+
+def refusal(folder: Path, text: str, **overrides: str) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load_text(folder, text, **overrides)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_every_environment_of_the_repository_loads(environment):
+    settings = load(environment, {})
+
+    assert settings.stack_name == f"{settings.system}-{settings.suffix}"
+
+
+def test_the_two_systems_that_must_deploy_are_there():
+    assert {"local", "dev", "iot-processing", "manufacturing"} <= set(environments())
+
+
+def test_settings_do_not_change_after_loading(tmp_path):
+    settings = load_text(tmp_path, "")
+
+    with pytest.raises(ValueError, match="frozen"):
+        settings.region = "us-east-1"
+
+
+def test_an_unknown_environment_is_refused_with_the_known_ones(tmp_path):
+    (tmp_path / "plant.toml").write_text(SMALLEST, encoding="utf-8")
+
+    with pytest.raises(SettingsError, match=r"Unknown environment 'moon'\. Known: plant\."):
+        load("moon", {}, tmp_path)
+
+
+def test_a_name_with_a_path_is_no_environment(tmp_path):
+    (tmp_path / "plant.toml").write_text(SMALLEST, encoding="utf-8")
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(SettingsError, match="Unknown environment"):
+        load("../plant", {}, tmp_path / "folder")
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "allowed"),
+    [
+        ("[hot_table]\nretention_days = 0", "hot_table.retention_days", "greater than or equal to 1"),
+        ("[lake]\npartition_by = 'week'", "lake.partition_by", "'day' or 'hour'"),
+        ("[ingest]\nstream_shards = 501", "ingest.stream_shards", "less than or equal to 500"),
+        ("[ingest]\nshards = 2", "ingest.shards", "allowed here: firehose_buffer_mb"),
+        ("[stream]\nshards = 2", "stream", "allowed here: access_logs"),
+        ("[ingest]\nstream_name = 'a-{stage}'", "ingest.stream_name", "only the placeholders {system} and {suffix}"),
+        ("[alerts]\nemails = ['nobody']", "alerts.emails.0", "match pattern"),
+        ("[metrics.Temperature]\nunit = 'K'", "metrics.Temperature", "match pattern"),
+        ("[metrics.t]\nunit = 'K'\nthresholds = [{}]", "metrics.t.thresholds.0", "exactly one of 'above' and 'below'"),
+        (
+            "[metrics.t]\nunit = 'K'\nthresholds = [{above = 1, below = 0}]",
+            "metrics.t.thresholds.0",
+            "exactly one of 'above' and 'below'",
+        ),
+        ("[hot_table]\ndevice_key = 'timestamp'", "device_key", "must differ"),
+        ("[hot_table]\ndevice_key = 'machine'\n[metrics.machine]\nunit = '1'", "machine", "no metric may"),
+        ("[tags]\nowner = 3", "tags.owner", "valid string"),
+    ],
+)
+def test_a_bad_value_names_the_file_the_field_and_what_is_allowed(tmp_path, text, field, allowed):
+    message = refusal(tmp_path, text)
+
+    assert str(tmp_path / "plant.toml") in message
+    assert field in message
+    assert allowed in message
+
+
+def test_every_bad_value_is_reported_at_once(tmp_path):
+    message = refusal(tmp_path, "[hot_table]\nretention_days = 0\n[lake]\npartition_by = 'week'")
+
+    assert "2 setting(s)" in message
+    assert "hot_table.retention_days" in message
+    assert "lake.partition_by" in message
+
+
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+def test_a_metric_cannot_have_a_name_that_already_means_something(tmp_path, name):
+    assert f"'{name}' is reserved" in refusal(tmp_path, f"[metrics.{name}]\nunit = 'K'")
+
+
+def test_a_file_that_is_not_toml_is_named(tmp_path):
+    assert "not valid TOML" in refusal(tmp_path, "[")
+
+
+def test_the_environment_overrides_the_file(tmp_path):
+    settings = load_text(
+        tmp_path,
+        "[tags]\nowner = 'ours'",
+        ENVIRONMENT_SUFFIX="pr7",
+        AWS_REGION="us-east-1",
+        REPOSITORY="example/plant",
+        COMMIT_SHA="abc123",
+        COMMIT_AUTHOR="Ada",
+    )
+
+    assert (settings.suffix, settings.region, settings.stack_name) == ("pr7", "us-east-1", "plant-pr7")
+    assert settings.tags.model_dump() == {
+        "project": "sensorkeep",
+        "owner": "ours",
+        "repository": "example/plant",
+        "commit_sha": "abc123",
+        "commit_author": "Ada",
+    }
+
+
+def test_an_empty_override_leaves_the_file_alone(tmp_path):
+    assert load_text(tmp_path, "", AWS_REGION="").region == "eu-central-1"
+
+
+def test_a_bad_override_is_named(tmp_path):
+    message = refusal(tmp_path, "", ENVIRONMENT_SUFFIX="Pull Request")
+
+    assert "suffix:" in message
+    assert "got 'Pull Request' from the environment variable ENVIRONMENT_SUFFIX" in message
+
+
+def test_names_are_filled_in(tmp_path):
+    settings = load_text(tmp_path, "suffix = 'x'")
+
+    assert settings.name("{system}-compact-{suffix}") == "plant-compact-x"
