@@ -41,6 +41,7 @@ FUNCTIONS = {
     "services.kinesis.put_record_internal": "(stream_arn, partition_key, data)",
     "services.lambda_svc._apply_filter_criteria": "(records, esm)",
     "services.lambda_svc._execute_function": "(func, event)",
+    "services.lambda_svc._execute_function_warm": "(func, event, request_id)",
     "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
     "services.lambda_svc._iter_all_esms": "()",
     "services.lambda_svc._poll_kinesis": "()",
