@@ -104,9 +104,12 @@ def _artifact_bucket(running: process.Running) -> str:
 
 
 def _follow(console: Console, running: process.Running) -> int:
-    """Stay until Ctrl-C (raises KeyboardInterrupt) or until the emulator is stopped by somebody else."""
+    """Stay until Ctrl-C (raises KeyboardInterrupt) or until the emulator ends; 1 when nobody stopped it."""
     console.print("Ctrl-C stops the embedded AWS.")
     while process.running() == running:
         time.sleep(0.5)
-    console.print(f"The embedded AWS has ended; its log is {running.state_dir}/emulator.log.", highlight=False)
+    if not (Path(running.state_dir) / "state.json").exists():
+        console.print("The embedded AWS was stopped.")
+        return 0
+    console.print(f"The embedded AWS has died; its log is {running.state_dir}/emulator.log.", highlight=False)
     return 1
