@@ -22,6 +22,7 @@ READ_TIMEOUT_S: Final = 5.0  # DynamoDB answers in milliseconds; what takes long
 # DynamoDB Developer Guide, "Error handling with DynamoDB": what passes by itself, beside every status of 500 and more.
 PASSING: Final = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"})
 REFUSALS: Final = frozenset({"ValidationException", "SerializationException"})
+PATH: Final = "/"  # of every request: the pool would send a whole URL as it stands, and the signature is over the path
 NOTHING_UNPROCESSED: Final = b'{"UnprocessedItems":{}}'
 
 PutRequests = list[dict[str, Any]]
@@ -61,7 +62,7 @@ class Wire:
         self._table = table
         self._region = region
         self._credentials = credentials
-        self._url = f"{endpoint.rstrip('/')}/"
+        self._url = f"{endpoint.rstrip('/')}{PATH}"
         self._pool = urllib3.connection_from_url(
             endpoint,
             maxsize=connections,
@@ -85,7 +86,7 @@ class Wire:
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
         try:
-            response = self._pool.urlopen("POST", self._url, body=body, headers=self._headers(body))
+            response = self._pool.urlopen("POST", PATH, body=body, headers=self._headers(body))
         except (urllib3.exceptions.TimeoutError, urllib3.exceptions.ProtocolError) as error:
             raise PassingError(str(error)) from error
         return response.status, response.data
