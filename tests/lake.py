@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import pyarrow as pa
+from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.table import Table
 
 from compaction.catalog import open_catalog
@@ -48,6 +49,17 @@ def environ() -> dict[str, str]:
     return emulator().environ
 
 
+@functools.cache
+def client(service: str) -> Any:
+    """A client of the embedded AWS; the environment must point to it."""
+    return boto3.client(service)  # type: ignore[call-overload]
+
+
+@functools.cache
+def _catalog() -> GlueCatalog:
+    return open_catalog(boto3.Session(), os.environ)
+
+
 def reading(device: str = "pump-1", at: float = AT, **fields: Any) -> dict[str, Any]:
     """A valid payload as the topic rule puts it on the stream."""
     payload = {"device_id": device, "timestamp": at, "topic_device_id": device, "received_at": int(at * 1000) + 50}
@@ -61,11 +73,11 @@ class Lake:
         name = uuid.uuid4().hex[:12]
         self.raw, self.processed, self.database = f"raw-{name}", f"processed-{name}", f"lake_{name}"
         self.metrics, self.partition_by = metrics, partition_by
-        self.s3, self.glue = boto3.client("s3"), boto3.client("glue")
+        self.s3, self.glue = client("s3"), client("glue")
         for bucket in (self.raw, self.processed):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.glue.create_database(DatabaseInput={"Name": self.database})
-        self.catalog = open_catalog(boto3.Session(), os.environ)
+        self.catalog = _catalog()
 
     @property
     def store(self) -> Store:

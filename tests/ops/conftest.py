@@ -1,5 +1,18 @@
-"""A lake of its own for each test, on the embedded AWS, and what a function finds beside its code."""
+"""A lake, and a deployment on it, for the tests of the command line."""
 
-from tests.lambdas.compaction.conftest import context, lake, settings_file
+from collections.abc import Iterator
 
-__all__ = ["context", "lake", "settings_file"]
+import pytest
+
+from tests.lake import Lake
+from tests.lambdas.compaction.conftest import lake
+from tests.ops.deployment import Deployment
+
+__all__ = ["deployment", "lake"]
+
+
+@pytest.fixture
+def deployment(lake: Lake) -> Iterator[Deployment]:
+    deployed = Deployment(lake)
+    yield deployed
+    deployed.delete()

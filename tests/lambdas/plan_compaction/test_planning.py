@@ -111,15 +111,6 @@ def test_tasks_are_cut_by_bytes(lake: Lake) -> None:
     assert [task.task_id for task in lake.tasks("parts")] == ["00000", "00001", "00002"]
 
 
-def test_a_listing_of_more_than_one_page_is_planned_whole(lake: Lake) -> None:
-    for number in range(1005):
-        lake.s3.put_object(Bucket=lake.raw, Key=f"raw-data/year=2026/month=11/day=21/hour=09/{number:05}.gz", Body=b"")
-
-    answer = lake.plan("run")
-
-    assert (answer["objects"], answer["tasks"]) == (1005, 3)
-
-
 @pytest.fixture
 def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
     monkeypatch.setenv("SETTINGS_FILE", settings_file)

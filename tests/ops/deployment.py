@@ -1,0 +1,131 @@
+"""A stack in miniature on the embedded AWS: the machine with its real functions, and outputs that name them."""
+
+import io
+import json
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from config.settings import load
+from tests.lake import REGION, Lake, client
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "000000000000"
+FUNCTIONS = ("plan_compaction", "write_parquet", "commit_table")
+
+
+class Deployment:
+    """What `python -m ops` finds, under a name of its own; the archive and the table are those of `lake`."""
+
+    def __init__(self, lake: Lake) -> None:
+        self.lake = lake
+        self.name = f"sensorkeep-{lake.database}".replace("_", "-")
+        self.lake.metrics = tuple(load("local", {}).metrics)
+        self.functions = {name: f"{name}-{lake.database}" for name in FUNCTIONS}
+        for name, function in self.functions.items():
+            self._create_function(name, function)
+        self.machine = client("stepfunctions").create_state_machine(
+            name=f"compact-{lake.database}", definition=self._definition(), roleArn=self._role("states")
+        )["stateMachineArn"]
+        self._create_streams_and_stack()
+
+    def delete(self) -> None:
+        """Make room for the next: commands look at all stacks of the region."""
+        client("cloudformation").delete_stack(StackName=self.name)
+
+    def start(self, name: str, run_input: object) -> dict[str, Any]:
+        """Run the machine to its end."""
+        states = client("stepfunctions")
+        arn = states.start_execution(stateMachineArn=self.machine, name=name, input=json.dumps(run_input))
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found: dict[str, Any] = states.describe_execution(executionArn=arn["executionArn"])
+            if found["status"] != "RUNNING":
+                return found
+            time.sleep(0.05)
+        raise TimeoutError(f"{name} is still running")
+
+    def _definition(self) -> str:
+        text = (ROOT / "stepfunctions/compact.asl.json").read_text(encoding="utf-8")
+        for placeholder, name in zip(("Plan", "Write", "Commit"), FUNCTIONS, strict=True):
+            arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.functions[name]}"
+            suffix = {"Plan": "Compaction", "Write": "Parquet", "Commit": "Table"}[placeholder]
+            text = text.replace(f"${{{placeholder}{suffix}Arn}}", arn)
+        return text.replace('"${MaxConcurrency}"', "2")
+
+    def _role(self, service: str) -> str:
+        statement = {"Effect": "Allow", "Action": ["s3:*", "glue:*", "lambda:*", "states:*"], "Resource": "*"}
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": f"{service}.amazonaws.com"}}
+        name = f"{service}-{self.lake.database}"
+        iam = client("iam")
+        try:
+            arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=_policy(trust))["Role"]["Arn"]
+            iam.put_role_policy(RoleName=name, PolicyName="all", PolicyDocument=_policy(statement))
+        except iam.exceptions.EntityAlreadyExistsException:
+            arn = iam.get_role(RoleName=name)["Role"]["Arn"]
+        return str(arn)
+
+    def _create_function(self, name: str, function: str) -> None:
+        client("lambda").create_function(
+            FunctionName=function,
+            Runtime="python3.13",
+            Handler=f"{name}.handler.handle",
+            Role=self._role("lambda"),
+            Timeout=60,
+            Code={"ZipFile": _code()},
+            Environment={
+                "Variables": {
+                    "RAW_BUCKET": self.lake.raw,
+                    "PROCESSED_BUCKET": self.lake.processed,
+                    "LAKE_DATABASE": self.lake.database,
+                    "POWERTOOLS_TRACE_DISABLED": "true",
+                }
+            },
+        )
+
+    def _create_streams_and_stack(self) -> None:
+        client("kinesis").create_stream(StreamName=self.name, ShardCount=2)
+        client("dynamodb").create_table(
+            TableName=self.name,
+            KeySchema=[{"AttributeName": "device_id", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "device_id", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        outputs = {
+            "RawBucketName": self.lake.raw,
+            "ProcessedBucketName": self.lake.processed,
+            "ReadingsTableName": self.name,
+            "LakeDatabaseName": self.lake.database,
+            "StreamName": self.name,
+            "PlanCompactionName": self.functions["plan_compaction"],
+            "CompactStateMachineArn": self.machine,
+        }
+        deploy(self.name, outputs)
+
+
+def deploy(name: str, outputs: dict[str, str], managed_by: str = "sensorkeep") -> None:
+    """Create a stack with these outputs and wait for it."""
+    template = {
+        "Resources": {"Topic": {"Type": "AWS::SNS::Topic"}},
+        "Outputs": {key: {"Value": value} for key, value in outputs.items()},
+    }
+    cloudformation = client("cloudformation")
+    cloudformation.create_stack(
+        StackName=name, TemplateBody=json.dumps(template), Tags=[{"Key": "ManagedBy", "Value": managed_by}]
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def _code() -> bytes:
+    """Our own packages and the settings; the embedded AWS lends functions the packages of this environment."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for path in sorted((ROOT / "lambdas").glob("*/*.py")):
+            archive.write(path, path.relative_to(ROOT / "lambdas"))
+        archive.writestr("settings.json", json.dumps(load("local", {}).model_dump(mode="json")))
+    return packed.getvalue()

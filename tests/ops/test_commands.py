@@ -1,0 +1,139 @@
+"""The command line against a stack on the embedded AWS."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from ops.__main__ import main
+from tests.lake import AT, HOUR, Lake, reading
+from tests.ops.deployment import Deployment
+
+PAST = HOUR - timedelta(days=400)
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, dict[str, Any]]:
+    code = main([*arguments, "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_compact_follows_a_run_to_its_figures_and_status_and_query_see_them(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment.lake.put("a", [reading(), reading(), b"garbage", reading("pump-2", at=AT + 1)], PAST)
+
+    code, before = call(capsys, "status")
+    assert (code, before["archive"]["closed"]["objects"], before["table"]) == (0, 1, None)
+    assert before["archive"]["oldest_hour"] == PAST.isoformat()
+    assert before["stream"] == {"name": deployment.name, "status": "ACTIVE", "shards": 2}
+
+    code, report = call(capsys, "compact", "--follow")
+    assert (code, report["status"], report["committed"]) == (0, "SUCCEEDED", True)
+    assert [report[name] for name in ("records", "stored", "duplicate", "quarantined")] == [4, 2, 1, 1]
+
+    code, after = call(capsys, "status")
+    assert (after["archive"]["closed"]["objects"], after["table"]["rows"], after["table"]["snapshots"]) == (0, 2, 1)
+    assert (after["runs"][0]["run_id"], after["runs"][0]["stored"]) == (report["run_id"], 2)
+
+    code, answer = call(capsys, "query", "select device_id, measured_at from readings order by device_id")
+    assert answer["columns"] == ["device_id", "measured_at"]
+    assert answer["rows"] == [["pump-1", "2026-11-21T09:00:00Z"], ["pump-2", "2026-11-21T09:00:01Z"]]
+
+    code, nothing = call(capsys, "compact", "--follow")
+    assert (code, nothing["tasks"]) == (0, 0)
+
+
+def test_the_same_reads_well_on_a_terminal(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
+    deployment.lake.put("a", [reading(humidity=1), b"garbage"], PAST)
+
+    assert [main(["compact", "--follow"]), main(["compact", "--follow"]), main(["status"])] == [0, 0, 0]
+    assert main(["query", "select count(*) as n from readings"]) == 0
+
+    shown = capsys.readouterr().out
+    for text in ("1 object,", "not_json 1", "Nothing to do", "1 row in 1 file", "SUCCEEDED", "read 1 of 1 file"):
+        assert text in shown
+
+
+def test_compact_without_follow_answers_at_once_and_the_run_goes_on(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, started = call(capsys, "compact")
+
+    assert (code, started["status"]) == (0, "RUNNING")
+    assert started["execution_arn"].endswith(started["run_id"])
+
+
+def test_hours_that_are_still_open_are_shown_apart_and_compacted_on_request(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from datetime import UTC, datetime
+
+    now = datetime.now(UTC)
+    deployment.lake.put("now", [reading(at=now.timestamp() - 60)], now)
+
+    _, found = call(capsys, "status")
+    assert (found["archive"]["closed"]["objects"], found["archive"]["open"]["objects"]) == (0, 1)
+
+    code, report = call(capsys, "compact", "--follow", "--to", (now + timedelta(hours=1)).isoformat())
+    assert (code, report["stored"]) == (0, 1)
+
+
+def test_a_failed_task_ends_with_its_error_its_object_and_what_to_do(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = deployment.lake.put("a", [reading()], PAST)
+    break_the_plan(deployment.lake, monkeypatch)
+
+    assert main(["compact", "--follow"]) == 1
+
+    said = capsys.readouterr().err
+    assert "ObjectChanged" in said
+    assert key in said
+    assert "start a new run" in said
+    assert "Traceback" not in said
+
+
+def break_the_plan(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the run find a plan of its own that names an entity tag of the past."""
+    monkeypatch.setattr("ops.compact.secrets.token_hex", lambda _: "fixed")
+
+    class Frozen:
+        @staticmethod
+        def now(_: object) -> Any:
+            return HOUR
+
+    monkeypatch.setattr("ops.compact.datetime", Frozen)
+    run_id = f"manual-{HOUR:%Y%m%dT%H%M%SZ}-fixed"
+    lake.planner().plan(run_id, window_of_everything())
+    (task,) = lake.tasks(run_id)
+    line = {"task_id": task.task_id, "objects": [{"key": task.objects[0].key, "bytes": 1, "etag": "0" * 32}]}
+    lake.store.write(f"runs/compact/{run_id}/plan.jsonl", json.dumps(line).encode() + b"\n")
+
+
+def window_of_everything() -> Any:
+    from compaction.hours import Window
+
+    return Window(None, HOUR + timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compact", "--from", "soon"], "--from: 'soon' is not an ISO-8601 time"),
+        (["compact", "--from", "2026-11-22", "--to", "2026-11-21"], "--from: .* is not before 'to'"),
+        (["query", "delete from readings"], "Give one SELECT"),
+        (["query", "select 1; select 2"], "Give one SELECT"),
+        (["query", "selec"], "Give one SELECT|not SQL"),
+        (["query", "select * from readings"], "There is no table yet"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+) -> None:
+    import re
+
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert re.search(message, said)
+    assert "Traceback" not in said
