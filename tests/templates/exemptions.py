@@ -1,0 +1,16 @@
+"""Every `*` that a template may have as a resource of an allowed action, and why."""
+
+KEY_POLICY = "in a key policy `*` is the key itself"
+X_RAY = "X-Ray knows no resource for segments and sampling"
+LOG_DELIVERY = "log deliveries of Step Functions know no resource"
+
+ANY_RESOURCE = {
+    ("security", "DataKey", "kms"): KEY_POLICY,
+    ("realtime", "ProcessReadingsRole", "xray"): X_RAY,
+    ("batch", "PlanCompactionRole", "xray"): X_RAY,
+    ("batch", "WriteParquetRole", "xray"): X_RAY,
+    ("batch", "CommitTableRole", "xray"): X_RAY,
+    ("batch", "CompactRole", "xray"): X_RAY,
+    ("batch", "CompactRole", "logs"): LOG_DELIVERY,
+}
+"""By stack, resource and the service of the actions."""

@@ -1,0 +1,130 @@
+"""The functions and what starts them."""
+
+import json
+
+import pytest
+
+from config.settings import environments, load
+from templates.shared.catalogue import FUNCTIONS
+from tests.templates.walking import Stack, all_stacks, stacks_named, stacks_of
+
+RESERVED_VARIABLES = {
+    "_HANDLER",
+    "_X_AMZN_TRACE_ID",
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+}
+"""https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html"""
+
+batch = pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
+
+
+def functions(environment: str) -> list[tuple[Stack, str, dict]]:
+    return [
+        (stack, title, function)
+        for stack in all_stacks()
+        if stack.environment == environment
+        for title, function in stack.properties("AWS::Lambda::Function").items()
+    ]
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_every_function_of_the_catalogue_is_deployed_from_its_own_zip(environment):
+    assert {function["Code"] for _, _, function in functions(environment)} == {f"{name}.zip" for name in FUNCTIONS}
+    assert {function["Handler"] for _, _, function in functions(environment)} == {
+        f"{name}.handler.handle" for name in FUNCTIONS
+    }
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_every_function_has_a_role_and_a_log_group_of_its_own(environment):
+    found = functions(environment)
+
+    for field in ("Role", "LoggingConfig", "FunctionName"):
+        assert len({str(function[field]) for _, _, function in found}) == len(FUNCTIONS)
+    for stack, _, function in found:
+        group = stack.properties("AWS::Logs::LogGroup")[function["LoggingConfig"]["LogGroup"]["Ref"]]
+        assert group["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_functions_run_on_arm_and_the_python_that_the_zips_are_made_for(environment):
+    for _, _, function in functions(environment):
+        assert function["Runtime"] == "python3.13"
+        assert function["Architectures"] == ["arm64"]
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_no_function_sets_a_variable_that_lambda_reserves(environment):
+    for _, _, function in functions(environment):
+        assert not set(function["Environment"]["Variables"]) & RESERVED_VARIABLES
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_functions_are_traced_when_the_settings_ask_for_it(environment):
+    for stack, title, function in functions(environment):
+        tracing = stack.settings.tracing
+        assert function.get("TracingConfig") == ({"Mode": "Active"} if tracing else None)
+        assert ("xray:PutTraceSegments" in str(stack.body["Resources"][f"{title}Role"])) is tracing
+
+
+def test_reserved_concurrency_is_set_only_when_the_settings_ask_for_it():
+    settings = load("dev", {})
+    function = settings.realtime.function.model_copy(update={"reserved_concurrency": 5})
+    limited = settings.model_copy(update={"realtime": settings.realtime.model_copy(update={"function": function})})
+    (realtime,) = [stack for stack in stacks_of(limited, "dev") if stack.name == "realtime"]
+
+    assert realtime.only("AWS::Lambda::Function")["ReservedConcurrentExecutions"] == 5
+    assert all("ReservedConcurrentExecutions" not in str(stack.body) for stack in all_stacks())
+
+
+@batch
+def test_the_state_machine_is_logged_and_traced(stack):
+    machine = stack.only("AWS::StepFunctions::StateMachine")
+    (destination,) = machine["LoggingConfiguration"]["Destinations"]
+    group = stack.properties("AWS::Logs::LogGroup")["CompactLogs"]
+
+    assert destination == {"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": ["CompactLogs", "Arn"]}}}
+    assert group["LogGroupName"] == f"/aws/vendedlogs/states/{machine['StateMachineName']}"
+    assert machine["TracingConfiguration"] == {"Enabled": stack.settings.tracing}
+
+
+@batch
+def test_the_definition_has_its_numbers_filled_in_and_its_functions_left_to_cloudformation(stack):
+    machine = stack.only("AWS::StepFunctions::StateMachine")
+    definition = json.loads(machine["DefinitionString"])
+
+    assert definition["States"]["Write Parquet Files"]["MaxConcurrency"] == stack.settings.compaction.concurrency
+    for name, value in machine["DefinitionSubstitutions"].items():
+        assert f"${{{name}}}" in machine["DefinitionString"]
+        assert value == {"Fn::GetAtt": [name.removesuffix("Arn"), "Arn"]}
+
+
+@batch
+def test_a_schedule_starts_the_machine_with_an_empty_input(stack):
+    schedule, settings = stack.only("AWS::Scheduler::Schedule"), stack.settings.compaction
+
+    assert schedule["GroupName"] == {"Ref": "Schedules"}
+    assert schedule["ScheduleExpression"] == settings.schedule
+    assert schedule["State"] == ("ENABLED" if settings.enabled else "DISABLED")
+    assert schedule["Target"]["Arn"] == {"Ref": "Compact"}
+    assert schedule["Target"]["Input"] == "{}"
+    assert "RetryPolicy" in schedule["Target"], "the default retries for a day, long after the next start"
+
+
+def test_every_environment_but_the_embedded_one_compacts_on_a_schedule():
+    assert {name for name in environments() if not load(name, {}).compaction.enabled} == {"local"}
