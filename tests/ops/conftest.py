@@ -12,7 +12,8 @@ __all__ = ["deployment", "lake"]
 
 
 @pytest.fixture
-def deployment(lake: Lake) -> Iterator[Deployment]:
+def deployment(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
+    monkeypatch.setattr("ops.compact._POLL_S", 0.05)
     deployed = Deployment(lake)
     yield deployed
     deployed.delete()

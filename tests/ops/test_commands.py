@@ -1,11 +1,13 @@
 """The command line against a stack on the embedded AWS."""
 
 import json
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from compaction.hours import Window
 from ops.__main__ import main
 from tests.lake import AT, HOUR, Lake, reading
 from tests.ops.deployment import Deployment
@@ -55,6 +57,13 @@ def test_the_same_reads_well_on_a_terminal(deployment: Deployment, capsys: pytes
         assert text in shown
 
 
+def test_a_query_before_the_first_run_says_how_to_make_the_table(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["query", "select * from readings"]) == 1
+    assert "There is no table yet" in capsys.readouterr().err
+
+
 def test_compact_without_follow_answers_at_once_and_the_run_goes_on(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,10 +74,8 @@ def test_compact_without_follow_answers_at_once_and_the_run_goes_on(
 
 
 def test_hours_that_are_still_open_are_shown_apart_and_compacted_on_request(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from datetime import UTC, datetime
-
     now = datetime.now(UTC)
     deployment.lake.put("now", [reading(at=now.timestamp() - 60)], now)
 
@@ -95,26 +102,20 @@ def test_a_failed_task_ends_with_its_error_its_object_and_what_to_do(
 
 
 def break_the_plan(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the run find a plan of its own that names an entity tag of the past."""
-    monkeypatch.setattr("ops.compact.secrets.token_hex", lambda _: "fixed")
+    """Let the next run find a plan of its own that names an entity tag of the past."""
 
-    class Frozen:
+    class Stopped:
         @staticmethod
-        def now(_: object) -> Any:
+        def now(_: object) -> datetime:
             return HOUR
 
-    monkeypatch.setattr("ops.compact.datetime", Frozen)
+    monkeypatch.setattr("ops.compact.datetime", Stopped)
+    monkeypatch.setattr("ops.compact.secrets.token_hex", lambda _: "fixed")
     run_id = f"manual-{HOUR:%Y%m%dT%H%M%SZ}-fixed"
-    lake.planner().plan(run_id, window_of_everything())
+    lake.planner().plan(run_id, Window(None, HOUR))
     (task,) = lake.tasks(run_id)
     line = {"task_id": task.task_id, "objects": [{"key": task.objects[0].key, "bytes": 1, "etag": "0" * 32}]}
     lake.store.write(f"runs/compact/{run_id}/plan.jsonl", json.dumps(line).encode() + b"\n")
-
-
-def window_of_everything() -> Any:
-    from compaction.hours import Window
-
-    return Window(None, HOUR + timedelta(days=1))
 
 
 @pytest.mark.parametrize(
@@ -125,14 +126,11 @@ def window_of_everything() -> Any:
         (["query", "delete from readings"], "Give one SELECT"),
         (["query", "select 1; select 2"], "Give one SELECT"),
         (["query", "selec"], "Give one SELECT|not SQL"),
-        (["query", "select * from readings"], "There is no table yet"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(
-    deployment: Deployment, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
+    capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
-    import re
-
     assert main(arguments) == 1
     said = capsys.readouterr().err
     assert re.search(message, said)
