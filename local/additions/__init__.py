@@ -1,6 +1,15 @@
 """Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
 
-from local.additions import alarms, firehose, function_errors, iot_actions, kinesis_poller, retention, rule_sql
+from local.additions import (
+    alarms,
+    authorization,
+    firehose,
+    function_errors,
+    iot_actions,
+    kinesis_poller,
+    retention,
+    rule_sql,
+)
 
 EVENT_SOURCE_STOP_S = 8.0  # of local.process.STOP_TIMEOUT_S; an invocation that takes longer is made again
 FIREHOSE_STOP_S = 4.0
@@ -11,7 +20,9 @@ class Additions:
 
     def __init__(self) -> None:
         alarms.install()
+        authorization.install()
         function_errors.install()
+        permissions.install()
         retention.install()
         rule_sql.install()
         iot_actions.install()

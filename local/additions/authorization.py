@@ -1,0 +1,29 @@
+"""Two facts of authorization that MiniStack's plain-HTTP gateway and its table of actions get differently from AWS.
+
+The embedded AWS never leaves this machine, so its requests count as secure transport, as if TLS had ended at the
+gateway: bucket and topic policies that refuse plain HTTP are the deployed ones. And AWS has no permission of the name
+`sns:PublishBatch`: `sns:Publish` covers it
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html).
+"""
+
+from typing import Any
+
+PERMISSIONS = {"sns:PublishBatch": "sns:Publish"}
+
+
+def install() -> None:
+    """Let every request be secure, and ask the permission that AWS asks."""
+    from ministack import app
+    from ministack.core import iam_actions
+
+    pin, extract = app.pin_request_origin, iam_actions.extract_iam_action
+
+    def pin_as_secure(source_ip: str, secure_transport: bool) -> None:  # noqa: ARG001 - replaced by True
+        pin(source_ip, True)
+
+    def extract_permission(*request: Any) -> str | None:
+        action = extract(*request)
+        return PERMISSIONS.get(action, action) if action else None
+
+    app.pin_request_origin = pin_as_secure
+    iam_actions.extract_iam_action = extract_permission
