@@ -22,7 +22,6 @@ class Additions:
         alarms.install()
         authorization.install()
         function_errors.install()
-        permissions.install()
         retention.install()
         rule_sql.install()
         iot_actions.install()

@@ -12,12 +12,10 @@ import pytest
 FUNCTIONS = {
     "app.pin_request_origin": "(source_ip, secure_transport)",
     "core.iam_actions.extract_iam_action": "(service, method, path, headers, body, query_params)",
-    "app.pin_request_origin": "(source_ip, secure_transport)",
     "app.call_service_handler_sync": "(handler, method, path, headers, body, query_params, timeout)",
     "core.arn.parse_arn": "(value)",
     "core.iam_evaluator._gather_role_policies": "(role_name, account_id)",
     "core.iam_evaluator._permissions_boundary": "(store, name, account_id)",
-    "core.iam_evaluator.enforce": "(access_key_id, iam_action, service, region, resource_arn, service_context)",
     "core.iam_evaluator.evaluate": "(ctx, policies, limits)",
     "core.responses.get_account_id": "()",
     "core.responses.get_region": "()",
