@@ -79,6 +79,7 @@ def write_parquet(
         processed=processed,
         database=database,
         statements=[
+            iam.look_for_keys(raw),
             iam.allow(iam.objects_arn(raw, "raw-data/*"), s3.GetObject),
             iam.allow(iam.objects_arn(processed, "warehouse/*"), s3.PutObject),
             iam.allow(iam.objects_arn(processed, "quarantine/*"), s3.PutObject),
