@@ -32,7 +32,7 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 TRIMMED = re.compile(
     r"(^|/)(__pycache__|tests?)/|^bin/|\.(pyc|pyi|pyx|pxd|pxi|h|hpp|cc|cmake)$"
     r"|\.dist-info/(RECORD|INSTALLER|REQUESTED|uv_cache\.json|direct_url\.json)$"
-    r"|^pyarrow/(include|src)/|^pyarrow/(lib)?(arrow_python_flight|arrow_flight|arrow_substrait|_flight|_substrait)\b"
+    r"|^pyarrow/(include|src)/|^pyarrow/(lib)?(arrow_python_flight|arrow_flight|_flight|_substrait)\b"
 )
 """Paths below the installed packages that no function reads: tests, headers, pyarrow's Flight and Substrait (38 MB)."""
 
