@@ -1,0 +1,18 @@
+"""Command line of the measurements."""
+
+import argparse
+
+from bench import hot_path
+
+
+def main() -> None:
+    """Run the measurement that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    measurements = parser.add_subparsers(title="measurements", required=True)
+    hot_path.add_command(measurements.add_parser("hot-path", help=hot_path.SUMMARY, description=hot_path.SUMMARY))
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
