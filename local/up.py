@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 import build
@@ -47,6 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
         return 0 if arguments.detach or was_running else _follow(console, running)
     except (process.StartError, SettingsError, BuildError, DeployError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except (BotoCoreError, ClientError) as error:
+        print(f"The embedded AWS does not answer as it should: {error} (python -m local status)", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         if not was_running:

@@ -115,3 +115,22 @@ def test_the_function_has_the_permissions_of_its_own_role_and_no_others(emulator
     answer = boto3.client("lambda").invoke(FunctionName="nosy", Payload=json.dumps({"Records": [record]}))
 
     assert "AccessDenied" in json.loads(answer["Payload"].read())["errorMessage"]
+
+
+def test_publishing_a_batch_takes_the_permission_to_publish(emulator: process.Running) -> None:
+    topic = boto3.client("sns").create_topic(Name="alerts")["TopicArn"]
+    source = f"""
+import boto3
+
+def handle(event, context):
+    boto3.client("sns").publish_batch(
+        TopicArn={topic!r}, PublishBatchRequestEntries=[{{"Id": "1", "Message": "hot"}}])
+    return "published"
+"""
+    function("allowed", role("allowed", "lambda", ("sns:Publish", topic)), source)
+    function("denied", role("denied", "lambda", ("sns:Subscribe", topic)), source)
+
+    answers = [boto3.client("lambda").invoke(FunctionName=name)["Payload"].read() for name in ("allowed", "denied")]
+
+    assert json.loads(answers[0]) == "published"
+    assert "is not authorized to perform: sns:Publish" in json.loads(answers[1])["errorMessage"]
