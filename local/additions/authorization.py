@@ -1,22 +1,26 @@
-"""Two facts of authorization that MiniStack's plain-HTTP gateway and its table of actions get differently from AWS.
+"""Three facts of authorization that MiniStack's plain-HTTP gateway and its tables get differently from AWS.
 
 The embedded AWS never leaves this machine, so its requests count as secure transport, as if TLS had ended at the
 gateway: bucket and topic policies that refuse plain HTTP are the deployed ones. And AWS has no permission of the name
 `sns:PublishBatch`: `sns:Publish` covers it
-(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html).
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html). The database that a Glue
+request names is a database, not a table
+(https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsglue.html).
 """
 
 from typing import Any
 
 PERMISSIONS = {"sns:PublishBatch": "sns:Publish"}
+DATABASE_ACTIONS = {"glue:CreateDatabase", "glue:DeleteDatabase", "glue:GetDatabase", "glue:UpdateDatabase"}
 
 
 def install() -> None:
-    """Let every request be secure, and ask the permission that AWS asks."""
+    """Let every request be secure, and ask the permission that AWS asks, on the resource that AWS asks it for."""
     from ministack import app
     from ministack.core import iam_actions
 
     pin, extract = app.pin_request_origin, iam_actions.extract_iam_action
+    extract_resource = iam_actions.extract_resource_arn
 
     def pin_as_secure(source_ip: str, secure_transport: bool) -> None:  # noqa: ARG001 - replaced by True
         pin(source_ip, True)
@@ -25,5 +29,11 @@ def install() -> None:
         action = extract(*request)
         return PERMISSIONS.get(action, action) if action else None
 
+    def extract_database(service: str, *request: Any) -> Any:
+        arn = extract_resource(service, *request)
+        action = extract(service, *request[:5]) if service == "glue" else None
+        return arn.replace(":table/", ":database/") if action in DATABASE_ACTIONS else arn
+
     app.pin_request_origin = pin_as_secure
     iam_actions.extract_iam_action = extract_permission
+    iam_actions.extract_resource_arn = extract_database
