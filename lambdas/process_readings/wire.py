@@ -1,20 +1,21 @@
 """BatchWriteItem over HTTP: signed bytes out, an answer or one of three errors back.
 
 boto3's client builds requests and reads answers through its service model, which costs several times what the whole
-rest of the hot path does. This speaks DynamoDB's low-level JSON protocol directly, signed by botocore's signer.
+rest of the hot path does. This speaks DynamoDB's low-level JSON protocol directly.
 """
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import botocore.session
 import msgspec
 import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.httpsession import where
+
+from process_readings.signing import Signer
 
 CONNECT_TIMEOUT_S: Final = 1.0
 READ_TIMEOUT_S: Final = 5.0  # DynamoDB answers in milliseconds; what takes longer is better asked again
@@ -23,6 +24,10 @@ READ_TIMEOUT_S: Final = 5.0  # DynamoDB answers in milliseconds; what takes long
 PASSING: Final = frozenset({"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"})
 REFUSALS: Final = frozenset({"ValidationException", "SerializationException"})
 PATH: Final = "/"  # of every request: the pool would send a whole URL as it stands, and the signature is over the path
+HEADERS: Final = {
+    "content-type": "application/x-amz-json-1.0",
+    "x-amz-target": "DynamoDB_20120810.BatchWriteItem",
+}
 NOTHING_UNPROCESSED: Final = b'{"UnprocessedItems":{}}'
 
 PutRequests = list[dict[str, Any]]
@@ -60,7 +65,7 @@ class Wire:
     def __init__(self, table: str, endpoint: str, region: str, credentials: Credentials, connections: int) -> None:
         self._start = f'{{"RequestItems":{{"{table}":['
         self._table = table
-        self._region = region
+        self._signer = Signer(endpoint, region, "dynamodb", HEADERS)
         self._credentials = credentials
         self._url = f"{endpoint.rstrip('/')}{PATH}"
         self._pool = urllib3.connection_from_url(
@@ -85,24 +90,12 @@ class Wire:
         return unprocessed
 
     def _post(self, body: bytes) -> tuple[int, bytes]:
+        headers = self._signer.sign(body, self._credentials.get_frozen_credentials(), time.time())
         try:
-            response = self._pool.urlopen("POST", PATH, body=body, headers=self._headers(body))
+            response = self._pool.urlopen("POST", PATH, body=body, headers=headers)
         except (urllib3.exceptions.TimeoutError, urllib3.exceptions.ProtocolError) as error:
             raise PassingError(str(error)) from error
         return response.status, response.data
-
-    def _headers(self, body: bytes) -> Mapping[str, str]:
-        request = AWSRequest(
-            "POST",
-            self._url,
-            headers={
-                "Content-Type": "application/x-amz-json-1.0",
-                "X-Amz-Target": "DynamoDB_20120810.BatchWriteItem",
-            },
-            data=body,
-        )
-        SigV4Auth(self._credentials.get_frozen_credentials(), "dynamodb", self._region).add_auth(request)
-        return dict(request.headers.items())
 
 
 def _error(status: int, answer: bytes) -> Exception:
