@@ -34,6 +34,8 @@ def definition(path: Path, references: Mapping[str, object], numbers: Mapping[st
         raise BuildError(f"{path.name} has no placeholder for {unused}; remove the substitution or use it.")
     for name, number in numbers.items():
         text = text.replace(f'"${{{name}}}"', str(number))
+        if f"${{{name}}}" in text:
+            raise BuildError(f"{path.name} has the number {name} inside a text; let it stand alone.")
     try:
         return json.dumps(json.loads(text), separators=(",", ":"))
     except json.JSONDecodeError as error:

@@ -85,6 +85,7 @@ def references(stack: Stack) -> set[str]:
     return found
 
 
+@functools.cache
 def statements() -> list[Statement]:
     """Every statement of every policy: roles, trust, keys, buckets, topics."""
     return [

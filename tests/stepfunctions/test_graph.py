@@ -1,0 +1,124 @@
+"""The shape of the state machines: nothing unreachable, nothing leading nowhere, nothing tried only once."""
+
+import json
+
+import pytest
+
+from templates.shared.limits import BuildError
+from templates.shared.state_machines import PLACEHOLDER, definition
+from tests.stepfunctions.graphs import definitions, graphs
+from tests.templates.walking import stacks_named
+
+each_graph = pytest.mark.parametrize("graph", graphs(), ids=lambda graph: graph.place)
+LAMBDA_RETRIES = {"Lambda.ServiceException", "Lambda.TooManyRequestsException", "Lambda.SdkClientException"}
+
+
+def test_the_walk_sees_the_machine_and_the_states_inside_its_map():
+    assert [graph.place for graph in graphs()] == ["compact.asl.json", "compact.asl.json: Write Parquet Files"]
+
+
+@each_graph
+def test_every_state_is_reached(graph):
+    assert graph.reached() == set(graph.states)
+
+
+@each_graph
+def test_every_target_exists(graph):
+    assert {target for name in graph.states for target in graph.targets(name)} <= set(graph.states)
+
+
+@each_graph
+def test_every_state_goes_on_or_ends(graph):
+    for name, state in graph.states.items():
+        ends = state.get("End") is True or state["Type"] in ("Succeed", "Fail")
+        assert ends != bool({"Next", "Default", "Choices"} & set(state)), name
+
+
+@each_graph
+def test_every_choice_has_a_default(graph):
+    for state in graph.states.values():
+        assert state["Type"] != "Choice" or "Default" in state
+
+
+@each_graph
+def test_a_state_that_is_called_a_failure_fails(graph):
+    for name, state in graph.states.items():
+        assert ("Fail" in name) <= (state["Type"] == "Fail"), name
+
+
+@each_graph
+def test_every_lambda_task_is_limited_in_time_and_retried_when_lambda_itself_fails(graph):
+    for name, state in graph.states.items():
+        if state["Type"] == "Task":
+            assert state["Resource"] == "arn:aws:states:::lambda:invoke", name
+            assert {error for retry in state["Retry"] for error in retry["ErrorEquals"]} >= LAMBDA_RETRIES, name
+            assert state["TimeoutSeconds"] <= 900, "no function runs longer"
+
+
+@each_graph
+def test_no_failed_item_of_a_map_is_tolerated(graph):
+    for state in graph.states.values():
+        if state["Type"] == "Map":
+            assert state["ToleratedFailurePercentage"] == 0
+            assert state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+            assert "TimeoutSeconds" not in state, "Step Functions refuses it on a Map"
+
+
+@pytest.mark.parametrize("path", definitions(), ids=lambda path: path.name)
+def test_a_definition_knows_no_account_region_or_arn_of_ours(path):
+    text = path.read_text(encoding="utf-8").replace("arn:aws:states:::", "")
+
+    assert "arn:" not in text
+    assert "amazonaws.com" not in text
+
+
+def test_every_definition_is_deployed_and_has_its_placeholders_substituted():
+    for stack in stacks_named("batch"):
+        machines = stack.properties("AWS::StepFunctions::StateMachine").values()
+        assert len(machines) == len(definitions())
+        for machine in machines:
+            assert set(PLACEHOLDER.findall(machine["DefinitionString"])) == set(machine["DefinitionSubstitutions"])
+
+
+def write(folder, states):
+    path = folder / "made.asl.json"
+    path.write_text(json.dumps(states), encoding="utf-8")
+    return path
+
+
+def test_a_placeholder_without_a_substitution_is_refused(tmp_path):
+    path = write(tmp_path, {"FunctionName": "${PlanArn}"})
+
+    with pytest.raises(BuildError, match=r"made\.asl\.json has the placeholders \['PlanArn'\] without a substitution"):
+        definition(path, {"WriteArn": "arn"}, {})
+
+
+def test_a_substitution_without_a_placeholder_is_refused(tmp_path):
+    path = write(tmp_path, {"FunctionName": "${PlanArn}"})
+
+    with pytest.raises(BuildError, match=r"made\.asl\.json has no placeholder for \['WriteArn'\]"):
+        definition(path, {"PlanArn": "arn", "WriteArn": "arn"}, {})
+
+
+def test_a_number_is_filled_in_as_a_number(tmp_path):
+    path = write(tmp_path, {"MaxConcurrency": "${Most}", "FunctionName": "${PlanArn}"})
+
+    assert json.loads(definition(path, {"PlanArn": "arn"}, {"Most": 7})) == {
+        "MaxConcurrency": 7,
+        "FunctionName": "${PlanArn}",
+    }
+
+
+def test_a_number_inside_a_text_is_refused(tmp_path):
+    path = write(tmp_path, {"Comment": "at most ${Most}"})
+
+    with pytest.raises(BuildError, match="the number Most inside a text"):
+        definition(path, {}, {"Most": 7})
+
+
+def test_a_definition_that_is_not_json_is_refused(tmp_path):
+    path = tmp_path / "made.asl.json"
+    path.write_text("{", encoding="utf-8")
+
+    with pytest.raises(BuildError, match=r"made\.asl\.json is not valid JSON"):
+        definition(path, {}, {})
