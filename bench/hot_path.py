@@ -71,47 +71,43 @@ def add_command(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Measure, and print the figures."""
-    figures = measure(arguments.rounds, RECORDS)
+    figures = measure(arguments.rounds)
     if arguments.json:
         print(msgspec.json.encode(figures).decode())
     else:
         _show(figures)
 
 
-def measure(rounds: int, records: int) -> Figures:
-    """Run the three side by side, `rounds` times over, on one event of `records` readings."""
-    event = make_event(records)
+def measure(rounds: int) -> Figures:
+    """Run the three side by side, `rounds` times over, on one event of RECORDS readings."""
+    event, context = make_event(), Context()
     with _environment(), wire_stub.stubbed() as wire:
         from bench.plain_handler import PlainHandler
-        from process_readings.handler import handle  # reads the environment
+        from process_readings.handler import handle
 
-        candidates: dict[str, Callable[[], object]] = {
+        plain = PlainHandler()
+        handle(event, context)  # opens connections, fills caches
+        wire.requests = 0
+        handle(event, context)
+        calls = wire.requests
+        candidates = {
             "plain": lambda: plain.handle(event, context),
             "ours": lambda: handle(event, context),
             "floor": lambda: [msgspec.json.decode(a2b_base64(one["kinesis"]["data"])) for one in event["Records"]],
         }
-        plain, context = PlainHandler(), Context()
-        for candidate in candidates.values():  # connections, caches
-            candidate()
-        wire.requests = 0
-        handle(event, context)
-        calls = wire.requests
-        taken_us: dict[str, list[float]] = {name: [] for name in candidates}
-        for _ in range(rounds):
-            for name, candidate in candidates.items():
-                taken_us[name].append(_cpu_us(candidate, EVENTS_A_ROUND[name]) / records)
-    plain_us, ours_us, floor_us = (statistics.median(taken_us[name]) for name in candidates)
+        taken_us = [{name: _cpu_us(name, candidate) for name, candidate in candidates.items()} for _ in range(rounds)]
+    plain_us, ours_us, floor_us = (statistics.median(one[name] for one in taken_us) for name in candidates)
     return Figures(
         plain_us=round(plain_us, 1),
         ours_us=round(ours_us, 2),
         floor_us=round(floor_us, 2),
         speedup=round(plain_us / ours_us, 1),
         floor_ratio=round(ours_us / floor_us, 2),
-        calls_per_1000=calls * 1000 / records,
+        calls_per_1000=calls * 1000 / RECORDS,
     )
 
 
-def make_event(records: int) -> dict[str, Any]:
+def make_event() -> dict[str, Any]:
     """A batch of good readings of 50 devices with six metrics each; one of them breaks a rule."""
     rng = random.Random(0)
     now_ms = 1_795_251_600_000
@@ -125,7 +121,7 @@ def make_event(records: int) -> dict[str, Any]:
                     "approximateArrivalTimestamp": now_ms / 1000,
                 },
             }
-            for at in range(records)
+            for at in range(RECORDS)
         ]
     }
 
@@ -165,11 +161,13 @@ def _environment() -> Iterator[None]:
             os.environ.update(before)
 
 
-def _cpu_us(candidate: Callable[[], object], times: int) -> float:
-    started = time.process_time_ns()
-    for _ in range(times):
+def _cpu_us(name: str, candidate: Callable[[], object]) -> float:
+    """CPU microseconds a reading, of all threads."""
+    events = EVENTS_A_ROUND[name]
+    started_ns = time.process_time_ns()
+    for _ in range(events):
         candidate()
-    return (time.process_time_ns() - started) / 1000 / times
+    return (time.process_time_ns() - started_ns) / 1000 / events / RECORDS
 
 
 def _show(figures: Figures) -> None:
