@@ -38,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), as_json=given.json)
     except (ClientError, BotoCoreError) as error:
         return _fail(f"AWS: {error}", as_json=given.json)
+    except OSError as error:  # PyIceberg's reader of the table's files
+        return _fail(f"The table's files cannot be read: {error}", as_json=given.json)
 
 
 def _fail(message: str, *, as_json: bool) -> int:

@@ -1,6 +1,7 @@
 """The deployed root stack: found by its tag, read by its outputs."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,10 +37,10 @@ class Stack:
         return self.session.client(service)  # type: ignore[call-overload]
 
 
-def find(name: str | None, session: boto3.Session | None = None) -> Stack:
+def find(name: str | None) -> Stack:
     """The deployed root stack, or the one of this name. Raises OpsError when there is none, or which is not clear."""
-    session = session or boto3.Session()
-    if session.region_name is None:
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)  # boto3 itself reads AWS_DEFAULT_REGION
+    if not session.region_name:
         raise OpsError('No AWS region is set. Set AWS_REGION, or for the embedded AWS: eval "$(python -m local env)"')
     found = [
         Stack(stack["StackName"], stack["StackStatus"], session.region_name, _outputs(stack), session)

@@ -42,6 +42,16 @@ def test_without_a_stack_the_way_to_one_is_said(lake: Lake) -> None:
         stack.find(None)
 
 
+@pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+def test_either_variable_sets_the_region(lake: Lake, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(variable, "eu-west-1")
+
+    with pytest.raises(OpsError, match="in eu-west-1; there is: none"):
+        stack.find(None)
+
+
 def test_without_a_region_the_variable_to_set_is_said(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
