@@ -1,112 +1,18 @@
-"""The event source against AWS's documented behaviour: in-memory shards, a scripted function, a clock that jumps."""
+"""What the event source does about failures, against AWS's documented behaviour."""
 
-import base64
 import itertools
-import threading
-from collections.abc import Callable, Sequence
 
 import pytest
 
 from local.additions import event_source
-from local.additions.batches import PAYLOAD_BYTES, Answer, Part, Policy, Record, completed, lane_of
-from local.additions.event_source import Clock, Lane
-
-NOW = 1_800_000_000.0
-FAILED = Answer(error="boom")
-
-
-class JumpingClock(Clock):
-    """Waits take no time, they only move the clock; `at` runs something when a moment is reached."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.time = NOW
-        self.events: list[tuple[float, Callable[[], None]]] = []
-
-    def now(self) -> float:
-        return self.time
-
-    def wait(self, seconds: float) -> None:
-        self.time += seconds
-        due = [event for event in self.events if event[0] <= self.time]
-        self.events = [event for event in self.events if event[0] > self.time]
-        for _, run in due:
-            run()
-
-    def at(self, moment: float, run: Callable[[], None]) -> None:
-        self.events.append((moment, run))
-
-
-class Shard:
-    """A shard in memory and the function behind it: `function` gets the keys of a batch and answers for it."""
-
-    def __init__(self, policy: Policy, function: Callable[[list[str]], Answer], clock: Clock) -> None:
-        self.parameters = policy
-        self.function = function
-        self.clock = clock
-        self.records: list[Record] = []
-        self.batches: list[list[str]] = []
-        self.discarded: list[tuple[str, list[str], int]] = []
-        self.checkpoints: dict[int, int] = {}
-
-    def put(self, *keys: str, data: str = "e30=") -> None:
-        for key in keys:
-            self.records.append(Record(str(len(self.records) + 1), key, data, self.clock.now()))
-
-    def policy(self) -> Policy:
-        return self.parameters
-
-    def read(self, after: int, limit: int) -> Sequence[Record]:
-        return self.records[after : after + limit]
-
-    def invoke(self, records: Sequence[Record]) -> Answer:
-        keys = [record.partition_key for record in records]
-        self.batches.append(keys)
-        return self.function(keys)
-
-    def discard(self, part: Part, condition: str) -> None:
-        self.discarded.append((condition, [record.partition_key for record in part.records], part.invocations))
-
-    def checkpoint(self, lane: int, sequence: int) -> None:
-        assert sequence > self.checkpoints.get(lane, 0), "a checkpoint never goes back"
-        self.checkpoints[lane] = sequence
-
-    def drain(self, index: int = 0, lanes: int = 1) -> None:
-        lane = Lane(self, self.clock, self.checkpoints.get(index, 0), index, lanes)
-        while lane.work():
-            pass
-
-    def failing_at(self, *keys: str) -> Callable[[list[str]], Answer]:
-        """A function that reports the sequence numbers of these keys as failed."""
-
-        def function(batch: list[str]) -> Answer:
-            sequences = {record.partition_key: record.sequence for record in self.records}
-            failures = [{"itemIdentifier": str(sequences[key])} for key in batch if key in keys]
-            return Answer(body={"batchItemFailures": failures})
-
-        return function
-
-
-def always(answer: Answer) -> Callable[[list[str]], Answer]:
-    return lambda _: answer
-
-
-def unless(bad: str) -> Callable[[list[str]], Answer]:
-    """A function that fails as a whole when `bad` is in the batch."""
-    return lambda batch: FAILED if bad in batch else Answer()
+from local.additions.batches import Answer
+from local.additions.event_source import Lane
+from tests.local.shard import FAILED, JumpingClock, always, shard, succeed, unless
 
 
 @pytest.fixture
 def clock() -> JumpingClock:
     return JumpingClock()
-
-
-def succeed(_: list[str]) -> Answer:
-    return Answer()
-
-
-def shard(clock: Clock, function: Callable[[list[str]], Answer] = succeed, **policy: object) -> Shard:
-    return Shard(Policy(**policy), function, clock)  # type: ignore[arg-type]
 
 
 def test_a_successful_batch_is_checkpointed_at_its_last_record(clock: JumpingClock) -> None:
@@ -146,31 +52,6 @@ def test_a_partial_failure_counts_as_success_unless_the_mapping_asks_for_reports
 
     assert source.batches == [["a", "b"]]
     assert source.checkpoints == {0: 2}
-
-
-RECORDS = [Record("7", "a", "", NOW), Record("8", "b", "", NOW), Record("9", "c", "", NOW)]
-
-
-@pytest.mark.parametrize(
-    ("body", "done"),
-    [
-        (None, 3),
-        ("", 3),
-        ({}, 3),
-        ({"batchItemFailures": []}, 3),
-        ({"batchItemFailures": None}, 3),
-        ({"batchItemFailures": [{"itemIdentifier": "9"}, {"itemIdentifier": "8"}]}, 1),
-        ({"batchItemFailures": [{"itemIdentifier": "0009"}]}, 2),
-        ({"batchItemFailures": [{"itemIdentifier": ""}]}, 0),
-        ({"batchItemFailures": [{"itemIdentifier": None}]}, 0),
-        ({"batchItemFailures": [{"identifier": "9"}]}, 0),
-        ({"batchItemFailures": [{"itemIdentifier": "10"}]}, 0),
-        ({"batchItemFailures": ["9"]}, 0),
-        ("done", 0),
-    ],
-)
-def test_the_answer_says_how_much_of_the_batch_is_done(body: object, done: int) -> None:
-    assert completed(Answer(body=body), RECORDS, Policy(report_failures=True)) == done
 
 
 def test_a_whole_failure_is_retried_until_the_retries_are_used_up(clock: JumpingClock) -> None:
@@ -280,80 +161,6 @@ def test_a_failing_record_is_given_up_when_it_reaches_its_age(clock: JumpingCloc
     assert invocations == len(source.batches) > 1
 
 
-def test_a_batch_waits_for_its_window_to_end(clock: JumpingClock) -> None:
-    source = shard(clock, window_s=5)
-    invoked_at: list[float] = []
-    source.function = lambda _: invoked_at.append(clock.now()) or Answer()  # type: ignore[func-returns-value]
-    source.put("a")
-    clock.at(NOW + 4, lambda: source.put("b"))
-
-    source.drain()
-
-    assert source.batches == [["a", "b"]]
-    assert invoked_at == [pytest.approx(NOW + 5)]
-
-
-def test_a_full_batch_does_not_wait_for_its_window(clock: JumpingClock) -> None:
-    source = shard(clock, window_s=300, batch_size=2)
-    source.put("a")
-    clock.at(NOW + 1, lambda: source.put("b"))
-
-    source.drain()
-
-    assert source.batches == [["a", "b"]]
-    assert clock.now() < NOW + 2
-
-
-def test_a_batch_holds_at_most_6_mb(clock: JumpingClock) -> None:
-    source = shard(clock, window_s=300, batch_size=10_000)
-    megabyte = base64.b64encode(bytes(1_000_000)).decode()
-    source.put(*"abcdefgh", data=megabyte)
-    clock.at(NOW + 301, clock.stop)
-
-    source.drain()
-
-    assert [len(batch) for batch in source.batches] == [4, 4]
-    assert 4 * source.records[0].size_bytes <= PAYLOAD_BYTES < 5 * source.records[0].size_bytes
-
-
-def test_with_parallelization_every_key_keeps_its_order_and_nothing_is_left_out(clock: JumpingClock) -> None:
-    lanes = 4
-    source = shard(clock, batch_size=3, parallelization=lanes)
-    keys = [f"device-{number % 7}" for number in range(200)]
-    source.put(*keys)
-    seen: list[tuple[str, int]] = []
-    lock = threading.Lock()
-
-    def invoke(records: Sequence[Record]) -> Answer:
-        with lock:
-            seen.extend((record.partition_key, record.sequence) for record in records)
-        return Answer()
-
-    source.invoke = invoke  # type: ignore[method-assign]
-    threads = [threading.Thread(target=source.drain, args=(index, lanes)) for index in range(lanes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    for key in set(keys):
-        expected = [number + 1 for number, other in enumerate(keys) if other == key]
-        assert [sequence for other, sequence in seen if other == key] == expected
-    assert len({lane_of(key, lanes) for key in keys}) > 1
-    assert source.checkpoints == dict.fromkeys(range(lanes), 200), "a lane is past the records of the others too"
-
-
-def test_a_lane_that_fails_does_not_hold_up_the_others(clock: JumpingClock) -> None:
-    keys = {lane_of(key, 2): key for key in "abcdefgh"}
-    source = shard(clock, unless(keys[0]), parallelization=2, retries=1)
-    source.put(keys[0], keys[1])
-
-    source.drain(1, 2)
-
-    assert source.batches == [[keys[1]]]
-    assert source.checkpoints == {1: 2}
-
-
 def test_a_restart_goes_on_from_the_checkpoint(clock: JumpingClock) -> None:
     source = shard(clock, batch_size=2)
     source.put("a", "b", "c")
@@ -382,22 +189,3 @@ def test_a_stop_in_the_middle_of_a_batch_leaves_the_undone_rest_for_the_next_sta
     source.function = succeed
     Lane(source, restarted, source.checkpoints[0]).work()
     assert source.batches == [["a", "b", "c"], ["b", "c"]]
-
-
-def test_the_parameters_have_the_defaults_of_aws() -> None:
-    assert Policy.of({}) == Policy(100, 0, 1, -1, -1, bisect=False, report_failures=False)
-
-
-def test_the_parameters_are_read_as_cloudformation_may_write_them() -> None:
-    policy = Policy.of(
-        {
-            "BatchSize": "500",
-            "MaximumBatchingWindowInSeconds": 5,
-            "ParallelizationFactor": "2",
-            "MaximumRetryAttempts": "0",
-            "MaximumRecordAgeInSeconds": 86400,
-            "BisectBatchOnFunctionError": "true",
-            "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        }
-    )
-    assert policy == Policy(500, 5, 2, 0, 86400, bisect=True, report_failures=True)
