@@ -16,7 +16,7 @@ BOILER = "boiler-1"
 BOILER_READINGS = 60
 """A minute of readings, from 80 °C to past the limit of 100 °C: the recorded data stays below it."""
 STEP = 20
-"""One garbage and one duplicate message follow on each so many readings, while any are left."""
+"""One message of each extra follows on so many readings, and the rest at the end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,23 +47,44 @@ def prepare(now_ms: int, recorded: Path) -> Load:
 
 def with_extras(readings: Iterable[Message], now_ms: int) -> Iterator[Message]:
     """The readings, and among them garbage of every sort, earlier readings once more, and the boiler's readings."""
-    garbage = (GARBAGE[number % len(GARBAGE)] for number in range(GARBAGE_MESSAGES))
-    boiler = _boiler(now_ms)
-    duplicates = 0
-    earlier: Message | None = None
+    extras = _Extras(now_ms)
+    reading = None
     for number, reading in enumerate(readings, 1):
         yield reading
-        if number % STEP:
-            continue
-        if (sort := next(garbage, None)) is not None:
-            payload = sort.make(reading.device_id, now_ms)
+        if number % STEP == 0:
+            yield from extras.after(reading)
+    while reading is not None and extras.left:
+        yield from extras.after(reading)
+
+
+class _Extras:
+    """What is sent beside the readings, one of each at a time."""
+
+    def __init__(self, now_ms: int) -> None:
+        self._now_ms = now_ms
+        self._garbage = [GARBAGE[number % len(GARBAGE)] for number in range(GARBAGE_MESSAGES)]
+        self._boiler = list(_boiler(now_ms))
+        self._duplicates = DUPLICATE_MESSAGES
+        self._earlier: Message | None = None
+
+    @property
+    def left(self) -> bool:
+        """Whether there is anything left to send."""
+        return bool(self._garbage or self._boiler or (self._earlier and self._duplicates))
+
+    def after(self, reading: Message) -> Iterator[Message]:
+        """Garbage in this reading's place, a reading of some time ago once more, and the boiler's next reading."""
+        if self._garbage:
+            sort = self._garbage.pop(0)
+            payload = sort.make(reading.device_id, self._now_ms)
             yield Message(reading.device_id, reading.due_s, payload, Kind.GARBAGE, sort.reason, sort.name)
-        if earlier is not None and duplicates < DUPLICATE_MESSAGES:
-            duplicates += 1
-            yield dataclasses.replace(earlier, due_s=reading.due_s, kind=Kind.DUPLICATE)
-        if (heat := next(boiler, None)) is not None:
-            yield dataclasses.replace(heat, due_s=reading.due_s)
-        earlier = reading if reading.reason is None else None
+        if self._earlier is not None and self._duplicates:
+            self._duplicates -= 1
+            yield dataclasses.replace(self._earlier, due_s=reading.due_s, kind=Kind.DUPLICATE)
+        if self._boiler:
+            yield dataclasses.replace(self._boiler.pop(0), due_s=reading.due_s)
+        if reading.reason is None:
+            self._earlier = reading
 
 
 def _boiler(now_ms: int) -> Iterator[Message]:

@@ -38,8 +38,10 @@ def test_recorded_data_is_sent_when_it_is_there(tmp_path: Path) -> None:
 
     prepared = load.prepare(NOW_MS, tmp_path / "valve1")
 
+    kinds = Counter(message.kind for message in prepared.shipment.messages)
     assert prepared.shipment.devices == ["valve1-0", load.BOILER]
-    assert sum(b'"pressure"' in message.payload for message in prepared.shipment.messages) >= 100
+    assert (kinds[Kind.GARBAGE], kinds[Kind.DUPLICATE]) == (200, 200)
+    assert kinds[Kind.NORMAL] + kinds[Kind.ANOMALY] == 100 + load.BOILER_READINGS
 
 
 def test_two_hundred_messages_are_garbage_of_every_sort_and_two_hundred_come_twice(tmp_path: Path) -> None:
