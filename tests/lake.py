@@ -5,6 +5,7 @@ import functools
 import gzip
 import json
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable
@@ -40,7 +41,8 @@ AT = 1_795_251_600  # 2026-11-21T09:00:00Z in epoch seconds
 def emulator() -> process.Running:
     """The embedded AWS of this test process; started once, stopped when the process ends."""
     state_dir = Path(tempfile.mkdtemp(prefix="sensorkeep-tests-"))
-    atexit.register(process.stop, state_dir)
+    atexit.register(shutil.rmtree, state_dir, ignore_errors=True)
+    atexit.register(process.stop, state_dir)  # runs first
     return process.start(REGION, state_dir=state_dir, port=0, mqtt_port=0)
 
 

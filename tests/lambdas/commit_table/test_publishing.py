@@ -1,6 +1,7 @@
 """The commit, and whole runs, on the embedded AWS."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -69,16 +70,14 @@ def test_the_table_is_partitioned_and_sorted_as_the_settings_say(lake: Lake) -> 
     assert table.location() == f"s3://{lake.processed}/warehouse/readings"
 
 
-def test_a_reader_that_shares_no_code_with_the_writer_reads_the_same(lake: Lake) -> None:
+def test_a_reader_that_shares_no_code_with_the_writer_reads_the_same(lake: Lake, tmp_path: Path) -> None:
     prepared(lake)
     lake.commit("run")
     (path,) = [task.file.file_path for task in lake.table().scan().plan_files()]
-    body = lake.store.read(path.removeprefix(f"s3://{lake.processed}/"))
+    local = tmp_path / "file.parquet"
+    local.write_bytes(lake.store.read(path.removeprefix(f"s3://{lake.processed}/")) or b"")
 
     with duckdb.connect() as database:
-        local = f"/tmp/{lake.database}.parquet"  # noqa: S108
-        with open(local, "wb") as file:  # noqa: PTH123
-            file.write(body or b"")
         rows = database.execute(
             f"SELECT device_id, epoch_ms(measured_at), temperature FROM read_parquet('{local}')"  # noqa: S608
         ).fetchall()
