@@ -20,8 +20,8 @@ class Items:
     """Writes readings as put requests.
 
     The text is made directly, because going through attribute-value dicts and a serializer takes several times as
-    long. It stays far below the limits: with the longest names and attributes that the contract allows, an item has
-    less than 80 KB of 400, and 25 put requests have less than 3 MB of 16.
+    long. It stays far below the limits: with the longest names and attributes that the contract allows, a put
+    request has less than 110 KB of 400, and 25 of them less than 3 MB of 16.
     """
 
     def __init__(self, table: HotTable) -> None:
