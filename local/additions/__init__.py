@@ -7,6 +7,7 @@ from local.additions import (
     function_errors,
     iot_actions,
     kinesis_poller,
+    nested_update,
     retention,
     rule_sql,
 )
@@ -22,6 +23,7 @@ class Additions:
         alarms.install()
         authorization.install()
         function_errors.install()
+        nested_update.install()
         retention.install()
         rule_sql.install()
         iot_actions.install()

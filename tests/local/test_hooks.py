@@ -21,6 +21,8 @@ FUNCTIONS = {
     "core.responses.get_region": "()",
     "core.responses.request_scope": "(account_id, region)",
     "services.cloudformation.provisioners._cw_metric_alarm_record": "(name, props)",
+    "services.cloudformation.provisioners._update_resource": "(resource_type, physical_id, old_props, new_props, "
+    "stack_name, logical_id, old_attrs)",
     "services.firehose._apply_lambda_processors": "(stream, dest, records, metadata_sink, partition_sink)",
     "services.firehose._deliver_records_to_s3": "(stream, dest, records)",
     "services.firehose._deliver_to_s3": "(stream, dest, record_data, lambda_keys)",
@@ -52,6 +54,7 @@ FUNCTIONS = {
 }
 
 STORES = {
+    "services.cloudformation._stacks": "get",
     "services.firehose._streams": "all_items",
     "services.iam._roles": "get_scoped",
     "services.iot._MISSING": "__class__",
