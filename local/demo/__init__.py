@@ -29,8 +29,12 @@ REPORT = process.ROOT / "build" / "demo" / "report.json"
 RECORDED = process.ROOT.parent / "shared" / "data"
 
 
-def add_arguments(_: argparse.ArgumentParser) -> None:
-    """No options."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """No options; the environment may say where recorded data is."""
+    parser.description = (
+        "Start the embedded AWS afresh, send recorded readings (SENSORKEEP_DATA/skab/valve1, by default of "
+        "../shared/data; without them a simulated fleet), and account for every message."
+    )
 
 
 def run(_: argparse.Namespace) -> int:

@@ -31,8 +31,14 @@ def answer(rows: list[dict[str, Any]]) -> Table:
     for name in rows[0] if rows else ():
         table.add_column(name, justify="left" if name in ("device_id", "first") else "right")
     for row in rows[:SHOWN_ROWS]:
-        table.add_row(*(f"{value:,.6g}" if isinstance(value, int | float) else str(value) for value in row.values()))
+        table.add_row(*(_cell(value) for value in row.values()))
     return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, int | float):
+        return f"{value:,.6g}"
+    return "" if value is None else str(value)
 
 
 def summary(console: Console, accounts: Accounts, report: Path) -> None:

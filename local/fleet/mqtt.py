@@ -38,7 +38,6 @@ class Connection:
         self.name = device.name
         self.ready = False
         self.losses = 0
-        self.redelivered = 0
         self.fault = "no answer"
         self.pending: dict[int, Message] = {}
         self.retry_at = 0.0
@@ -110,8 +109,8 @@ class Connection:
     def _on_connect(self, _client: Client, _data: object, _flags: object, code: ReasonCode, _more: object) -> None:
         self.ready = not code.is_failure
         self.fault = str(code)
-        if self.ready:
-            self.redelivered += len(self.pending)
+        if self.ready and self._tally is not None:
+            self._tally.redelivered += len(self.pending)
 
     def _on_disconnect(self, _client: Client, _data: object, _flags: object, code: ReasonCode, _more: object) -> None:
         if self.ready:
@@ -184,7 +183,6 @@ class Publisher:
                 watch()
         finally:
             tally.unacknowledged += self._unanswered()
-            tally.redelivered += sum(connection.redelivered for connection in self._connections.values())
 
     def _connect(self) -> None:
         for connection in self._connections.values():

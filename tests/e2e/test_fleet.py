@@ -7,6 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
+from rich.progress import Progress
 
 from local import process, state
 from local.__main__ import main
@@ -15,6 +16,7 @@ from local.fleet.devices import Registry
 from local.fleet.generate import Faults, Plan, messages
 from local.fleet.message import Kind, Message, Tally
 from local.fleet.mqtt import Publisher
+from local.fleet.shipment import Shipment, ship
 from tests.e2e.relay import DeafRelay
 
 pytestmark = pytest.mark.e2e
@@ -138,6 +140,17 @@ def test_a_connection_that_never_comes_back_ends_the_fleet_with_its_name(
         fleet.send(relay.closed_after(40, messages(plan, 1_790_000_000_000)), tally)
 
     assert tally.published + tally.unacknowledged >= 40
+
+
+def test_ctrl_c_ends_the_sending_and_keeps_what_was_counted(running: state.Running) -> None:
+    def interrupted() -> Iterator[Message]:
+        yield from messages(Plan(1, 500, 0.1, 1), 1_790_000_000_000)
+        raise KeyboardInterrupt
+
+    sent = ship(running, PREFIX, Shipment(["machine-0001"], interrupted(), None), Progress(disable=True))
+
+    assert sent.interrupted
+    assert sent.tally.published + sent.tally.unacknowledged == 50
 
 
 def test_the_command_prints_the_counts_as_json(
