@@ -1,0 +1,1 @@
+"""The domain: what a record means, whichever function reads it. Pure: no AWS client, no environment, no clock."""
