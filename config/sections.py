@@ -205,4 +205,4 @@ class Monitoring(Model):
     firehose_age_s: int = Field(
         1800, ge=1, description="Alarm when the oldest record that Firehose has not delivered is older than this."
     )
-    quarantined_readings: int = Field(1000, ge=0, description="Alarm above so many rejected readings.")
+    quarantined_percent: float = Field(5.0, ge=0, le=100, description="Alarm above this share of rejected readings.")

@@ -19,11 +19,11 @@ ERRORS_FILTER = "errors"
 
 @dataclass(frozen=True)
 class Alarm:
-    """Trouble when the statistic of one metric exceeds `above` in each of `periods`."""
+    """Trouble when what it watches, a metric or an expression over several, exceeds `above` in each of `periods`."""
 
     title: str
     meaning: str
-    metric: Mapping[str, object]
+    watches: Mapping[str, object]
     above: float
     periods: int = 1
 
@@ -46,7 +46,7 @@ def alarms(settings: Settings, watched: Mapping[str, object], topic_arn: object)
             TreatMissingData="notBreaching",
             AlarmActions=[topic_arn],
             OKActions=[topic_arn],
-            **alarm.metric,
+            **alarm.watches,
         )
 
 
@@ -115,8 +115,8 @@ def _function(settings: Settings, watched: Mapping[str, object]) -> Iterator[Ala
     yield Alarm(
         "ReadingsQuarantined",
         "Too many readings are rejected: the reasons stand in the processed bucket below quarantine/.",
-        _metric(NAMESPACE, "ReadingsQuarantined", "Sum", service=settings.stack_name),
-        limits.quarantined_readings,
+        _share("ReadingsQuarantined", "ReadingsReceived", service=settings.stack_name),
+        limits.quarantined_percent,
     )
 
 
@@ -140,7 +140,29 @@ def _metric(namespace: str, name: str, statistic: str, **dimensions: object) -> 
     return {
         "Namespace": namespace,
         "MetricName": name,
-        "Dimensions": [cloudwatch.MetricDimension(Name=key, Value=value) for key, value in dimensions.items()],
+        "Dimensions": _dimensions(dimensions),
         "Statistic": statistic,
         "Period": PERIOD_S,
     }
+
+
+def _share(part: str, whole: str, **dimensions: object) -> dict[str, object]:
+    """The sum of one of our own metrics as percent of another's."""
+    sums = [
+        cloudwatch.MetricDataQuery(
+            Id=query,
+            ReturnData=False,
+            MetricStat=cloudwatch.MetricStat(
+                Metric=cloudwatch.Metric(Namespace=NAMESPACE, MetricName=name, Dimensions=_dimensions(dimensions)),
+                Period=PERIOD_S,
+                Stat="Sum",
+            ),
+        )
+        for query, name in (("part", part), ("whole", whole))
+    ]
+    percent = cloudwatch.MetricDataQuery(Id="percent", Expression="100 * part / whole", ReturnData=True)
+    return {"Metrics": [*sums, percent]}
+
+
+def _dimensions(values: Mapping[str, object]) -> list[cloudwatch.MetricDimension]:
+    return [cloudwatch.MetricDimension(Name=name, Value=value) for name, value in values.items()]

@@ -33,12 +33,21 @@ def test_every_alarm_tells_the_topic_when_trouble_begins_and_ends(stack):
         assert alarm["AlarmDescription"]
 
 
+def watched(alarm):
+    """Metrics of an alarm, whether it watches one or an expression over several."""
+    if "Metrics" not in alarm:
+        return [alarm]
+    return [query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query]
+
+
 @monitoring
-def test_every_alarm_watches_a_metric_with_its_dimensions(stack):
+def test_every_alarm_watches_metrics_with_their_dimensions(stack):
     for alarm in stack.properties("AWS::CloudWatch::Alarm").values():
-        names = {dimension["Name"] for dimension in alarm["Dimensions"]}
-        assert names
-        assert names <= DIMENSIONS[alarm["Namespace"]]
+        assert watched(alarm)
+        for metric in watched(alarm):
+            names = {dimension["Name"] for dimension in metric["Dimensions"]}
+            assert names
+            assert names <= DIMENSIONS[metric["Namespace"]]
 
 
 @monitoring
@@ -60,7 +69,9 @@ def test_the_promised_alarms_are_there(stack, title, metric, statistic, periods,
 
 @monitoring
 def test_what_nobody_would_notice_raises_an_alarm(stack):
-    assert {alarm["MetricName"] for alarm in stack.properties("AWS::CloudWatch::Alarm").values()} >= {
+    alarms = stack.properties("AWS::CloudWatch::Alarm").values()
+
+    assert {metric["MetricName"] for alarm in alarms for metric in watched(alarm)} >= {
         "IteratorAge",
         "OnFailureDestinationDeliveredEventCount",
         "DroppedEventCount",
@@ -70,6 +81,16 @@ def test_what_nobody_would_notice_raises_an_alarm(stack):
         "ExecutionsFailed",
         "ExecutionsTimedOut",
     }
+
+
+@monitoring
+def test_the_quarantine_alarm_watches_the_share_of_all_readings(stack):
+    alarm = stack.properties("AWS::CloudWatch::Alarm")["ReadingsQuarantined"]
+    (returned,) = [query for query in alarm["Metrics"] if query["ReturnData"]]
+    names = {query["Id"]: query["MetricStat"]["Metric"]["MetricName"] for query in alarm["Metrics"][:2]}
+
+    assert names == {"part": "ReadingsQuarantined", "whole": "ReadingsReceived"}
+    assert returned["Expression"] == "100 * part / whole"
 
 
 def test_undelivered_messages_are_counted_by_the_raw_bucket():
@@ -132,5 +153,6 @@ def test_our_own_metrics_are_told_apart_by_system_and_suffix():
         alarm = stack.properties("AWS::CloudWatch::Alarm")["ReadingsQuarantined"]
         (realtime,) = [item for item in stacks_named("realtime") if item.environment == stack.environment]
         service = realtime.only("AWS::Lambda::Function")["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-        assert alarm["Dimensions"] == [{"Name": "service", "Value": service}]
+        for metric in watched(alarm):
+            assert metric["Dimensions"] == [{"Name": "service", "Value": service}]
         assert service == stack.settings.stack_name
