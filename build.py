@@ -200,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         built = build(given.environment, given.out or Path("build", given.environment), given.target, given.bucket)
-    except (BuildError, SettingsError) as error:
+    except (BuildError, SettingsError, OSError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1
     _report(built)

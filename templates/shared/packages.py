@@ -30,11 +30,13 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip entry can have, given to all."""
 
 TRIMMED = re.compile(
-    r"(^|/)(__pycache__|tests?)/|^bin/|\.(pyc|pyi|pyx|pxd|pxi|h|hpp|cc|cmake)$"
+    r"(^|/)(__pycache__|tests?)/|^bin/|^\.lock$|\.(pyc|pyi|pyx|pxd|pxi|h|hpp|c|cc|cmake)$"
     r"|\.dist-info/(RECORD|INSTALLER|REQUESTED|uv_cache\.json|direct_url\.json)$"
-    r"|^pyarrow/(include|src)/|^pyarrow/(lib)?(arrow_python_flight|arrow_flight|_flight|_substrait)\b"
+    r"|^aws_lambda_powertools/event_handler/openapi/swagger_ui/"
+    r"|^pyarrow/(include|src)/|^pyarrow/(lib)?(arrow_python_flight|arrow_flight|_flight|_substrait|_pyarrow_cpp_tests)\b"
+    r"|^pyarrow/lib\w+\.so(\.\d+\.\d+\.\d+)?$"  # the same libraries again; modules link `lib….so.2600`
 )
-"""Paths below the installed packages that no function reads: tests, headers, pyarrow's Flight and Substrait (38 MB)."""
+"""Paths below the installed packages that no function reads: tests, headers, consoles, pyarrow's Flight (32 MB)."""
 
 
 def build_zip(lambdas: Path, function: str, settings_json: bytes, target: Target, cache: Path, out: Path) -> int:

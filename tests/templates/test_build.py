@@ -190,6 +190,13 @@ def test_an_unknown_environment_is_a_sentence(capsys, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_written_is_a_sentence(capsys, tmp_path):
+    (tmp_path / "file").touch()
+
+    assert build.main(["dev", "--out", str(tmp_path / "file")]) == 1
+    assert str(tmp_path / "file") in capsys.readouterr().err
+
+
 def test_the_command_line_says_what_was_built_and_how_to_deploy_it(capsys, tmp_path):
     assert build.main(["dev", "--out", str(tmp_path)]) == 0
 

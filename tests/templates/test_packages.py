@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -15,8 +16,21 @@ from templates.shared.catalogue import FUNCTIONS
 from templates.shared.limits import BuildError
 from templates.shared.modules import reachable
 from templates.shared.packages import EPOCH, build_zip
+from tests.templates.elf import linked
 
 LAMBDAS = Path(build.__file__).parent / "lambdas"
+OF_THE_SYSTEM = {
+    "ld-linux-aarch64.so.1",
+    "libc.so.6",
+    "libdl.so.2",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libstdc++.so.6",
+}
+"""Libraries of Amazon Linux 2023 that manylinux wheels may rely on (PEP 599)."""
+
 IN_THE_RUNTIME = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 """What the Lambda runtime has beside the standard library."""
 
@@ -106,6 +120,17 @@ def test_the_zips_of_the_deployed_runtime_hold_its_machine_code(built):
 
     assert compiled
     assert all(".cpython-313-aarch64-linux-gnu.so" in name for name in compiled)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_compiled_modules_find_every_library_they_link_in_the_zip_or_the_system(built, function):
+    with zipfile.ZipFile(built("dev").directory / f"{function}.zip") as archive:
+        compiled = [name for name in archive.namelist() if re.search(r"\.so(\.\d+)*$", name)]
+        needed = {library: name for name in compiled for library in linked(archive.read(name))}
+
+    there = {Path(name).name for name in compiled} | OF_THE_SYSTEM
+    assert compiled
+    assert {library: name for library, name in needed.items() if library not in there} == {}
 
 
 def test_a_function_without_a_handler_is_refused(tmp_path):
