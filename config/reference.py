@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args, get_origin
 
 from annotated_types import Ge, Le, MaxLen
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from config.fields import Model
 from config.settings import OVERRIDES, Settings, environments, nested_model
@@ -106,7 +105,7 @@ def _default(field: FieldInfo) -> str:
     value = field.get_default(call_default_factory=True, validated_data={})
     if value is None:
         return "unset"
-    return "none" if value in ((), {}, PydanticUndefined) else f"`{json.dumps(value, ensure_ascii=False)}`"
+    return "none" if value in ((), {}) else f"`{json.dumps(value, ensure_ascii=False)}`"
 
 
 if __name__ == "__main__":

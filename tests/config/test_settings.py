@@ -128,6 +128,10 @@ def test_the_environment_overrides_the_file(tmp_path):
     }
 
 
+def test_an_override_of_a_section_that_is_none_is_left_to_the_validation(tmp_path):
+    assert "tags: Input should be a valid dictionary" in refusal(tmp_path, "tags = 'none'", COMMIT_SHA="abc")
+
+
 def test_an_empty_override_leaves_the_file_alone(tmp_path):
     assert load_text(tmp_path, "", AWS_REGION="").region == "eu-central-1"
 
