@@ -1,4 +1,4 @@
-"""The deploy command that a build prints, typed as it is, with the AWS CLI."""
+"""The commands that a build prints, typed as they are, with the AWS CLI."""
 
 import os
 import subprocess
@@ -13,16 +13,18 @@ from local import process
 
 REPOSITORY = Path(__file__).parents[2]
 SYSTEMS = ("iot-processing", "manufacturing")
+PACKAGED = "dev"
+"""Built without a bucket: `aws cloudformation package` takes the files from where they are."""
 
 
 @pytest.fixture(scope="module")
 def deployments(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the commands of both systems said. They run side by side, since the AWS CLI looks only every 30 seconds."""
+    """What the commands said. They run side by side, since the AWS CLI looks only every 30 seconds."""
     started = {}
-    for environment in SYSTEMS:
-        command = _printed_command(environment, tmp_path_factory.mktemp(environment))
+    for environment in (*SYSTEMS, PACKAGED):
+        commands = _printed_commands(environment, tmp_path_factory.mktemp(environment))
         started[environment] = subprocess.Popen(
-            ["sh", "-c", command],
+            ["sh", "-ec", commands],
             cwd=REPOSITORY,
             env=_environ(environment),
             stdout=subprocess.PIPE,
@@ -39,22 +41,24 @@ def _environ(environment: str) -> dict[str, str]:
     return {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
 
 
-def _printed_command(environment: str, out: Path) -> str:
-    """Build with a bucket of the system's region, as `python build.py` does, and take the last line of what it says."""
+def _printed_commands(environment: str, out: Path) -> str:
+    """Build as `python build.py` does, with a bucket of the system's region or, for PACKAGED, without; what it says
+    to type."""
     region = config.load(environment, {}).region
     bucket = f"artifacts-{environment}"
     place = {"LocationConstraint": region}
     boto3.client("s3", region_name=region).create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
-    build = [sys.executable, "build.py", environment, "--out", str(out), "--target", "host", "--bucket", bucket]
+    build = [sys.executable, "build.py", environment, "--out", str(out), "--target", "host"]
+    build += [] if environment == PACKAGED else ["--bucket", bucket]
     said = subprocess.run(
         build, cwd=REPOSITORY, env=_environ(environment), capture_output=True, text=True, check=True
     ).stdout
-    return said.rstrip().splitlines()[-1]
+    return said.split("To deploy:")[1].replace("--s3-bucket BUCKET", f"--s3-bucket {bucket}")
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("environment", SYSTEMS)
-def test_the_printed_command_deploys_the_system(deployments, environment):
+@pytest.mark.parametrize("environment", [*SYSTEMS, PACKAGED])
+def test_the_printed_commands_deploy_the_system(deployments, environment):
     settings = config.load(environment, {"ENVIRONMENT_SUFFIX": os.environ["ENVIRONMENT_SUFFIX"]})
     assert f"Successfully created/updated stack - {settings.stack_name}" in deployments[environment]
 
