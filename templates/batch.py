@@ -55,7 +55,7 @@ def _compact(
         name=name,
         definition_string=definition(DEFINITIONS / "compact.asl.json", arns, numbers),
         references=arns,
-        statements=[*_invoke(arns), *_read_plan(processed, key_arn), *run_distributed_map(name)],
+        statements=[*_invoke(arns), *_read_plan(processed, key_arn), *run_distributed_map(name, "WriteParquet")],
         key_arn=key_arn,
     )
 

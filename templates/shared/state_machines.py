@@ -7,7 +7,7 @@ from pathlib import Path
 
 from awacs import logs, states, xray
 from awacs.aws import Statement
-from troposphere import Sub, Template, stepfunctions
+from troposphere import Template, stepfunctions
 
 from config.settings import Settings
 from templates.shared import iam
@@ -78,14 +78,17 @@ def add_state_machine(
     )
 
 
-def run_distributed_map(name: str) -> list[Statement]:
-    """A Distributed Map starts its machine anew for the items. The ARNs are built from the name, or they would form a
-    circle with the role."""
-    machine: Sub = iam.arn("states", f"stateMachine:{name}")
-    children = iam.arn("states", f"execution:{name}:*")
+def run_distributed_map(name: str, label: str) -> list[Statement]:
+    """A Distributed Map starts its machine anew for the items; `label` is the Map state's.
+
+    Children are redriven under the ARN that has the label, and looked at and stopped under the machine's own
+    (https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html). The ARNs are built from the
+    name, or they would form a circle with the role.
+    """
     return [
-        iam.allow(machine, states.StartExecution),
-        iam.allow(children, states.DescribeExecution, states.StopExecution, states.RedriveExecution),
+        iam.allow(iam.arn("states", f"stateMachine:{name}"), states.StartExecution),
+        iam.allow(iam.arn("states", f"execution:{name}:*"), states.DescribeExecution, states.StopExecution),
+        iam.allow(iam.arn("states", f"execution:{name}/{label}:*"), states.RedriveExecution),
     ]
 
 
