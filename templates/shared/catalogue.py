@@ -33,6 +33,8 @@ def process_readings(
             iam.read_stream(stream_arn),
             iam.use_key(key_arn, "kinesis", kms.Decrypt),
             iam.allow(iam.table_arn(table), dynamodb.BatchWriteItem),
+            # DynamoDB opens the table's own key with the caller's permissions
+            iam.use_key(key_arn, "dynamodb", kms.Decrypt),
             iam.allow(iam.objects_arn(processed, "quarantine/*"), s3.PutObject),
             iam.allow(iam.objects_arn(processed, ON_FAILURE_KEYS), s3.PutObject),
             iam.look_for_keys(processed),  # Lambda asks for it of an on-failure destination

@@ -141,6 +141,7 @@ def test_alarms_may_publish_to_the_alerts_topic(stack):
         ("ingest", "TopicRuleRole", "kms:GenerateDataKey", "s3"),
         ("ingest", "ArchiveDeliveryRole", "kms:Decrypt", "kinesis"),
         ("ingest", "ArchiveDeliveryRole", "kms:GenerateDataKey", "s3"),
+        ("realtime", "ProcessReadingsRole", "kms:Decrypt", "dynamodb"),
         ("realtime", "ProcessReadingsRole", "kms:Decrypt", "kinesis"),
         ("realtime", "ProcessReadingsRole", "kms:GenerateDataKey", "s3"),
         ("realtime", "ProcessReadingsRole", "kms:GenerateDataKey", "sns"),
