@@ -5,6 +5,8 @@ import importlib
 import os
 import sys
 
+from local import state
+
 COMMANDS = {
     "up": "start the embedded AWS and deploy the environment `local` to it",
     "down": "stop it",
@@ -16,7 +18,10 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command. Only the chosen command's module is imported, so that each starts at once."""
+    """Run one command: 1 with a sentence on standard error when it cannot do what was asked.
+
+    Only the chosen command's module is imported, so that each starts at once.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
@@ -26,10 +31,19 @@ def main(arguments: list[str] | None = None) -> int:
         if name == chosen:
             importlib.import_module(f"local.{name}").add_arguments(command)
     given = parser.parse_args(arguments)
-    return int(importlib.import_module(f"local.{given.command}").run(given))
+    try:
+        return int(importlib.import_module(f"local.{given.command}").run(given))
+    except Exception as error:
+        from local import faults  # knows every command's errors, and takes as long to import as all of them
+
+        if (sentence := faults.sentence(error)) is None:
+            raise
+        print(sentence, file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
+    state.shield()
     try:
         sys.exit(main())
     except KeyboardInterrupt:

@@ -4,7 +4,7 @@ import argparse
 import shlex
 import sys
 
-from local import process
+from local import process, state
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +16,7 @@ def run(_: argparse.Namespace) -> int:
     """Print the exports; 1 when nothing runs."""
     running = process.running()
     if running is None:
-        print("The embedded AWS is not running: python -m local up", file=sys.stderr)
+        print(state.NOT_RUNNING, file=sys.stderr)
         return 1
     print(f"unset {' '.join(process.MISLEADING)}")
     for name, value in running.environ.items():

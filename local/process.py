@@ -21,6 +21,7 @@ __all__ = ["HOST", "MISLEADING", "STATE_DIR", "Running", "StartError", "running"
 ROOT = Path(__file__).parents[1]
 PORT = 4566
 MQTT_PORT = 8883
+LAST_PORT = 65_535
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20  # the event source finishes what it has begun, Firehose writes what it holds
 
@@ -87,6 +88,8 @@ def _prepare(state_dir: Path) -> None:
 
 def _choose(asked: int | None, usual: int) -> int:
     """The port asked for; else the usual one when nothing listens there; else any free one."""
+    if asked is not None and not 0 <= asked <= LAST_PORT:
+        raise StartError(f"{asked} is not a port: choose 1 to {LAST_PORT}, or 0 for any free one.")
     for candidate in [asked] if asked is not None else [usual, 0]:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -95,7 +98,7 @@ def _choose(asked: int | None, usual: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise StartError(f"Port {asked} of {HOST} is taken. Stop what uses it, or ask for another one.")
+    raise StartError(f"Port {asked} of {HOST} is taken or reserved. Stop what uses it, or ask for another one.")
 
 
 def _spawn(state_dir: Path, region: str, port: int, mqtt_port: int, *, keep: bool) -> "subprocess.Popen[bytes]":

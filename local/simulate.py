@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -44,19 +45,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> int:
-    """Send, then say what was sent and what the system must make of it; 130 after Ctrl-C."""
+    """Send, then say what was sent and what the system must make of it; 130 after Ctrl-C. Raises FleetError."""
     running = state.running()
     if running is None:
-        print("The embedded AWS is not running: python -m local up", file=sys.stderr)
+        print(state.NOT_RUNNING, file=sys.stderr)
         return 1
     report = replay.Report()
-    try:
-        shipment = _recorded(given, report) if given.replay else _simulated(given)
-        with fleet_progress(Console(stderr=True, quiet=given.json)) as progress:
-            sent = ship(running, settings.load("local").ingest.topic_prefix, shipment, progress)
-    except FleetError as error:
-        print(error, file=sys.stderr)
-        return 1
+    shipment = _recorded(given, report) if given.replay else _simulated(given)
+    with fleet_progress(Console(stderr=True, quiet=given.json)) as progress:
+        sent = ship(running, settings.load("local").ingest.topic_prefix, shipment, progress)
     counts = sent.tally.as_dict() | {"devices": len(shipment.devices), "seconds": round(sent.seconds, 3)}
     if given.replay:
         counts["replay"] = dataclasses.asdict(report)
@@ -76,6 +73,10 @@ def _simulated(given: argparse.Namespace) -> Shipment:
 
 
 def _recorded(given: argparse.Namespace, report: replay.Report) -> Shipment:
+    if given.separator is not None and len(given.separator) != 1:
+        raise FleetError(f"'{given.separator}' is not a separator: give one character.")
+    if given.limit is not None and given.limit < 1:
+        raise FleetError(f"A limit of {given.limit} rows: give at least 1.")
     recordings = replay.open_recordings(replay.find(given.replay), given.separator, _names(given.columns))
     messages = replay.messages(recordings, report, _now_ms(), _speed(given.speed), given.limit)
     return Shipment([recording.device_id for recording in recordings], messages, given.limit)
@@ -96,7 +97,7 @@ def _speed(text: str) -> float | None:
         speed = float(text)
     except ValueError:
         speed = 0
-    if speed <= 0:
+    if not 0 < speed < math.inf:
         raise FleetError(f"'{text}' is not a speed: give max, or how many times as fast as recorded.")
     return speed
 

@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+import os
 import subprocess
 from pathlib import Path
 
 STATE_DIR = Path(__file__).parents[1] / ".local"
+NOT_RUNNING = "The embedded AWS is not running: make up (python -m local up --detach) starts it."
 HOST = "127.0.0.1"
 ACCESS_KEY = "test"  # MiniStack's root key: IAM is enforced for every other caller
 SECRET_KEY = "test"  # noqa: S105  (public: the emulator listens on loopback alone)
-MISLEADING = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+MISLEADING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 """Variables that must not be set beside `Running.environ`: they belong to other credentials."""
 
 
@@ -45,7 +47,22 @@ class Running:
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
+            "no_proxy": _no_proxy(),
         }
+
+
+def shield() -> None:
+    """Keep what the caller's environment says about another AWS, or a proxy before it, out of this process."""
+    for name in MISLEADING:
+        os.environ.pop(name, None)
+    os.environ["no_proxy"] = _no_proxy()
+
+
+def _no_proxy() -> str:
+    """Hosts to reach without a proxy: this machine, and those that the environment names; lower case counts more."""
+    named = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    hosts = [host for host in named.split(",") if host]
+    return ",".join(hosts if HOST in hosts else [*hosts, HOST])
 
 
 def running(state_dir: Path = STATE_DIR) -> Running | None:

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 
 from config import settings as config
-from local import process
+from local import process, state
 from local.deploy import outputs, status
 
 
@@ -54,7 +54,7 @@ def look(running: process.Running | None) -> dict[str, Any]:
 
 def _print(found: dict[str, Any]) -> None:
     if not found["running"]:
-        print("The embedded AWS is not running: python -m local up")
+        print(state.NOT_RUNNING)
         return
     for name in ("endpoint", "mqtt", "region", "keep", "pid", "log", "stack", "status"):
         print(f"{name:<26}{found[name]}")

@@ -3,22 +3,19 @@
 import argparse
 import os
 import signal
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import boto3
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from rich.console import Console
 
 import build
 from config import settings as config
-from config.settings import SettingsError
-from local import process
-from local.deploy import DeployError, Report, deploy
+from local import process, state
+from local.deploy import Report, deploy
 from local.deploying import Progress
-from templates.shared.limits import BuildError
 
 ENVIRONMENT = "local"
 ARTIFACTS = "sensorkeep-artifacts-{account}-{region}"
@@ -32,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Start (when it does not run yet) and deploy; 1 with a sentence when either fails."""
+    """Start (when it does not run yet) and deploy. Raises StartError, SettingsError, BuildError and DeployError."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     was_running = process.running()
@@ -45,12 +42,6 @@ def run(arguments: argparse.Namespace) -> int:
         )
         console.print('Look around with: eval "$(python -m local env)"', highlight=False, markup=False)
         return 0 if arguments.detach or was_running else _follow(console, running)
-    except (process.StartError, SettingsError, BuildError, DeployError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (BotoCoreError, ClientError) as error:
-        print(f"The embedded AWS does not answer as it should: {error} (python -m local status)", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         if not was_running:
             process.stop()
@@ -73,9 +64,8 @@ def deploy_environment(running: process.Running, out: Path, report: Report) -> d
 
 def point_at(running: process.Running) -> None:
     """Make every AWS client of this process talk to the emulator."""
+    state.shield()
     os.environ.update(running.environ)
-    for name in process.MISLEADING:
-        os.environ.pop(name, None)
 
 
 def _start(console: Console, was_running: process.Running | None, arguments: argparse.Namespace) -> process.Running:
@@ -83,6 +73,8 @@ def _start(console: Console, was_running: process.Running | None, arguments: arg
         console.print(f"The embedded AWS is already up at {was_running.endpoint}; deploying again.", highlight=False)
         if arguments.keep and not was_running.keep:
             console.print("It was started without --keep: stop it first to start it with --keep.")
+        if arguments.port not in (None, was_running.port):
+            console.print(f"It stays on port {was_running.port}: stop it first to start it on another one.")
         return was_running
     region = config.load(ENVIRONMENT, overrides={}).region
     running = process.start(region, port=arguments.port, keep=arguments.keep)

@@ -51,9 +51,9 @@ def recognise(path: Path, separator: str | None, names: Mapping[str, str]) -> Co
     with path.open(encoding="utf-8-sig", errors="replace") as lines:
         first, *rest = itertools.islice(itertools.chain(lines, [""]), 1 + SAMPLE_ROWS)
     separator = separator or max(SEPARATORS, key=first.count)
-    header = split(first, separator)
+    header = _cells(first, separator)
     given = {_position(path, header, column): meaning for meaning, column in names.items()}
-    sample = [cells for cells in (split(line, separator) for line in rest) if len(cells) == len(header)]
+    sample = [cells for cells in (_cells(line, separator) for line in rest) if len(cells) == len(header)]
     time = next((index for index, meaning in given.items() if meaning == "time"), None)
     time = _find_time(path, header, sample) if time is None else time
     metrics = {
@@ -74,11 +74,22 @@ def recognise(path: Path, separator: str | None, names: Mapping[str, str]) -> Co
 
 
 def split(line: str, separator: str) -> list[str]:
-    """The cells of one line. A line is a row: a stray quote spoils one row, not the rest of the file."""
+    """The cells of one line. A line is a row: a stray quote spoils one row, not the rest of the file.
+
+    Raises ValueError when it is no row, such as one with a cell of more than 128 KiB.
+    """
     try:
         return next(csv.reader([line.rstrip("\r\n")], delimiter=separator), [])
     except csv.Error as error:
         raise ValueError(str(error)) from error
+
+
+def _cells(line: str, separator: str) -> list[str]:
+    """The cells of a line of the header or the sample; none of a line that cannot be read."""
+    try:
+        return split(line, separator)
+    except ValueError:
+        return []
 
 
 def read_time_ms(text: str) -> int:

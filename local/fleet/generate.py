@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import random
 import re
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ class Faults:
 
     def __post_init__(self) -> None:
         shares = dataclasses.astuple(self)
-        if min(shares) < 0 or sum(shares) > 1:
+        if not (min(shares) >= 0 and sum(shares) <= 1):  # so that NaN is refused, too
             raise FleetError("Faults are shares of the messages: each at least 0, together at most 1.")
 
     @classmethod
@@ -63,10 +64,10 @@ class Plan:
             raise FleetError(f"'{self.prefix}' cannot begin a device's name: use letters, digits, ':', '_' and '-'.")
         if not 1 <= self.devices <= 9999:
             raise FleetError(f"{self.devices} devices: choose 1 to 9999.")
-        if self.duration_s <= 0 or not 0 < self.rate <= MAX_RATE_PER_DEVICE * self.devices:
+        if not 0 < self.duration_s < math.inf or not 0 < self.rate <= MAX_RATE_PER_DEVICE * self.devices:
             raise FleetError(
                 f"{self.devices} devices send more than 0 and at most {MAX_RATE_PER_DEVICE * self.devices} messages "
-                "a second, for more than 0 seconds. Ask for more devices or a lower rate."
+                "a second, for a number of seconds. Ask for more devices or a lower rate."
             )
 
     @property

@@ -18,6 +18,16 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def running(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> state.Running:
+    """A record of an emulator on a port where nothing listens."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    found = state.Running(1, "then", 1, 1, "eu-central-1", str(state_dir), keep=False)
+    for module in (process, state):
+        monkeypatch.setattr(module, "running", lambda: found)
+    return found
+
+
 def test_every_command_has_a_module_that_explains_its_options(capsys: pytest.CaptureFixture[str]) -> None:
     for command in __main__.COMMANDS:
         with pytest.raises(SystemExit, match="0"):
@@ -29,6 +39,50 @@ def test_an_unknown_command_is_refused_with_the_known_ones(capsys: pytest.Captur
     with pytest.raises(SystemExit, match="2"):
         __main__.main(["upp"])
     assert "'up'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("separator", [";;", ""])
+def test_a_recording_that_cannot_be_asked_for_so_is_refused_with_a_sentence(
+    separator: str, running: state.Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recording = tmp_path / "oven.csv"
+    recording.write_text("time;heat\n2020-01-01 00:00:00;1\n", encoding="utf-8")
+    for options, complaint in (
+        (["--separator", separator], "give one character"),
+        (["--limit", "-1"], "give at least 1"),
+        (["--speed", "nan"], "'nan' is not a speed"),
+        (["--columns", "flow=F"], "has no column 'F'"),
+    ):
+        assert __main__.main(["simulate", "--replay", str(recording), *options]) == 1
+        assert complaint in capsys.readouterr().err
+
+
+def test_an_embedded_aws_that_does_not_answer_is_told_with_its_log(
+    running: state.Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in (["status"], ["simulate", "--duration", "1"]):
+        assert __main__.main(command) == 1
+        told = capsys.readouterr().err
+        assert "does not answer as it should" in told
+        assert "emulator.log" in told
+
+
+def test_settings_that_cannot_be_used_are_told_in_a_sentence(
+    running: state.Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ENVIRONMENT_SUFFIX", "Not A Suffix")
+    for command in ("status", "simulate"):
+        assert __main__.main([command]) == 1
+        assert "suffix" in capsys.readouterr().err
+
+
+def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise LookupError
+
+    monkeypatch.setattr(process, "running", broken)
+    with pytest.raises(LookupError):
+        __main__.main(["env"])
 
 
 def test_stopping_what_does_not_run_is_fine(capsys: pytest.CaptureFixture[str]) -> None:

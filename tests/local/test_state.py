@@ -63,6 +63,27 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error() -> None:
             process._choose(port, 4566)
 
 
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_what_is_no_port_is_an_error(port: int) -> None:
+    with pytest.raises(process.StartError, match=f"{port} is not a port"):
+        process._choose(port, 4566)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [({}, "127.0.0.1"), ({"NO_PROXY": "a,b"}, "a,b,127.0.0.1"), ({"no_proxy": "127.0.0.1,c"}, "127.0.0.1,c")],
+)
+def test_nothing_here_is_reached_through_a_proxy(
+    given: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+    assert record(Path("/"), 1, "then").environ["no_proxy"] == expected
+
+
 def test_the_callers_aws_settings_and_import_path_do_not_reach_the_emulator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

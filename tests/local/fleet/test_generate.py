@@ -3,6 +3,7 @@
 import collections
 import itertools
 import json
+import math
 from collections.abc import Iterable
 
 import pytest
@@ -130,6 +131,7 @@ def test_messages_are_due_evenly_and_in_order() -> None:
         ("garbage", "not a fault and its share"),
         ("garbage=0.6,clock=0.6", "together at most 1"),
         ("garbage=-0.1", "at least 0"),
+        ("garbage=nan", "at least 0"),
     ],
 )
 def test_faults_that_make_no_sense_are_refused_with_a_sentence(text: str, complaint: str) -> None:
@@ -138,8 +140,12 @@ def test_faults_that_make_no_sense_are_refused_with_a_sentence(text: str, compla
 
 
 @pytest.mark.parametrize(
-    "change", [{"devices": 0}, {"devices": 10_000}, {"rate": 0}, {"rate": 2001}, {"duration_s": 0}, {"prefix": "a/b"}]
-)
+    "change",
+    [
+        {"devices": 0}, {"devices": 10_000}, {"rate": 0}, {"rate": 2001}, {"rate": math.nan}, {"duration_s": 0},
+        {"duration_s": math.inf}, {"duration_s": math.nan}, {"prefix": "a/b"},
+    ],
+)  # fmt: skip
 def test_a_fleet_that_cannot_be_is_refused(change: dict[str, object]) -> None:
     asked = {"devices": 4, "rate": 100.0, "duration_s": 30.0, "seed": 7}
 

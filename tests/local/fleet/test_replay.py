@@ -163,6 +163,8 @@ def test_with_a_speed_rows_are_due_as_far_apart_as_recorded_divided_by_it(csv_fi
     ("text", "complaint"),
     [
         ("", "no column holds times"),
+        ("a" * 200_000, "no column holds times"),
+        ("time,value\n2020-01-01 00:00:00," + "1" * 200_000, "no column holds times"),
         ("a,b\n1,2\n", "Give its name with --columns time=column"),
         ("time,state\n2020-01-01 00:00:00,on\n", "Give their names with --columns"),
         ("time,a b,a_b\n2020-01-01 00:00:00,1,2\n", "with different names"),
