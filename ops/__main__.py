@@ -6,6 +6,7 @@ Region, credentials and endpoint come from the standard AWS environment alone.
 import argparse
 import importlib
 import json
+import os
 import sys
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -38,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), as_json=given.json)
     except (ClientError, BotoCoreError) as error:
         return _fail(f"AWS: {error}", as_json=given.json)
+    except BrokenPipeError:
+        raise
     except OSError as error:  # PyIceberg's reader of the table's files
         return _fail(f"The table's files cannot be read: {error}", as_json=given.json)
 
@@ -54,3 +57,5 @@ if __name__ == "__main__":
         sys.exit(main())
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # `| head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,7 +5,7 @@ import json
 import secrets
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from rich.console import Console
@@ -86,7 +86,12 @@ def _show(outcome: dict[str, Any], *, as_json: bool) -> None:
     if outcome["status"] == "RUNNING":
         console.print(f"Started {outcome['run_id']}. python -m ops status shows its end.")
     elif not outcome["tasks"]:
-        console.print("Nothing to do: every closed hour that was asked for is already in the table.")
+        end = datetime.now(UTC) + timedelta(hours=1)
+        console.print(
+            "Nothing to do: every hour that was asked for is already in the table. "
+            f"The hour that is still open is taken with --to {end:%Y-%m-%dT%H}:00Z.",
+            highlight=False,
+        )
     else:
         console.print(_figures(outcome))
 

@@ -11,6 +11,8 @@ from pyiceberg.expressions import BooleanExpression
 from pyiceberg.table import DataScan, Table
 from rich import table as rich_table
 from rich.console import Console
+from rich.measure import Measurement
+from rich.text import Text
 
 from compaction.runs import TABLE
 from ops import sql
@@ -21,6 +23,7 @@ from ops.pushdown import row_filter
 from ops.stack import find
 
 _SHOWN_ROWS = 100
+_ANY_WIDTH = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Print the rows."""
     query = sql.parse(given.sql)
+    if given.limit is not None and given.limit < 0:
+        raise OpsError(f"--limit {given.limit} is no number of rows. Give 0 or more.")
     table = load_table(find(given.stack))
     if table is None:
         raise OpsError("There is no table yet. Make it with: python -m ops compact --follow")
@@ -118,11 +123,16 @@ def _json(value: object) -> str:
 def _show(found: Answer) -> None:
     console = Console()
     shown = rich_table.Table()
-    for name in found.columns:
-        shown.add_column(name)
+    for place, name in enumerate(found.columns):
+        is_number = any(isinstance(row[place], int | float) for row in found.rows)
+        shown.add_column(Text(name), justify="right" if is_number else "left", no_wrap=True)
     for row in found.rows:
-        shown.add_row(*("" if value is None else _text(value) for value in row))
-    console.print(shown)
+        shown.add_row(*(Text("" if value is None else _text(value)) for value in row))
+    wanted = Measurement.get(console, console.options.update(max_width=_ANY_WIDTH), shown).maximum
+    if wanted <= console.width:
+        console.print(shown)
+    else:
+        _show_apart(console, found)
     more = "" if found.complete else ", more with --limit"
     columns = ", ".join(found.columns_read) or "none"
     console.print(
@@ -130,6 +140,16 @@ def _show(found: Answer) -> None:
         f"columns {columns}",
         style="dim",
     )
+
+
+def _show_apart(console: Console, found: Answer) -> None:
+    """Rows that are too wide for the terminal: a line for each value, without those that are null."""
+    width = max(map(len, found.columns))
+    for number, row in enumerate(found.rows, 1):
+        console.rule(f"row {number}", align="left", style="dim")
+        for name, value in zip(found.columns, row, strict=True):
+            if value is not None:
+                console.print(f"{name:<{width}}  {_text(value)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _text(value: object) -> str:

@@ -156,10 +156,12 @@ def _table_text(table: dict[str, Any] | None) -> str:
 
 def _run_table(runs: list[dict[str, Any]]) -> Table:
     table = Table(title="last runs")
-    for heading in ("run", "status", "started", "objects", "stored", "quarantined"):
-        table.add_column(heading)
+    for heading in ("run", "status", "started"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("objects", "stored", "quarantined"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for item in runs:
         status = f"{item['status']}: {item['error']}" if item["error"] else item["status"]
         figures = ("" if item[name] is None else f"{item[name]:,}" for name in ("objects", "stored", "quarantined"))
-        table.add_row(item["run_id"], status, item["started_at"][:19], *figures)
+        table.add_row(item["run_id"], status, item["started_at"][:16].replace("T", " "), *figures)
     return table

@@ -2,12 +2,15 @@
 
 import json
 import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from compaction.hours import Window
+from ops import query
 from ops.__main__ import main
 from tests.lake import AT, HOUR, Lake, reading
 from tests.ops.deployment import Deployment
@@ -55,6 +58,39 @@ def test_the_same_reads_well_on_a_terminal(deployment: Deployment, capsys: pytes
     shown = capsys.readouterr().out
     for text in ("1 object,", "not_json 1", "Nothing to do", "1 row in 1 file", "SUCCEEDED", "read 1 of 1 file"):
         assert text in shown
+
+
+def test_rows_that_are_too_wide_are_shown_value_by_value(capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["device_id", *(f"metric_{number}" for number in range(20))]
+    values = ["[pump]", *(float(number) for number in range(19)), None]
+
+    query._show(query.Answer(names, [values], True, 1, 1, names))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("row 1 ")
+    assert lines[1:3] == ["device_id  [pump]", "metric_0   0.0"]
+    assert not any(line.startswith("metric_19") for line in lines), "what is null is left out"
+
+
+def test_what_looks_like_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    query._show(query.Answer(["device_id"], [["[pump]"], ["[/b]"]], True, 1, 1, ["device_id"]))
+
+    assert "│ [pump]    │\n│ [/b]      │" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_read_enough_ends_a_command_quietly(deployment: Deployment) -> None:
+    deployment.lake.put("a", [reading()], PAST)
+    assert main(["compact", "--follow"]) == 0
+    many = "select repeat('x', 1000) from readings, range(1000)"
+    with subprocess.Popen(
+        [sys.executable, "-m", "ops", "query", many, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as command:
+        assert command.stdout is not None
+        assert command.stderr is not None
+        command.stdout.read(1)
+        command.stdout.close()
+
+        assert command.stderr.read() == b""
 
 
 def test_a_query_before_the_first_run_says_how_to_make_the_table(
@@ -126,6 +162,7 @@ def break_the_plan(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
         (["query", "delete from readings"], "Give one SELECT"),
         (["query", "select 1; select 2"], "Give one SELECT"),
         (["query", "selec"], "Give one SELECT|not SQL"),
+        (["query", "select 1", "--limit", "-1"], "--limit -1 is no number of rows"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_a_sentence(
