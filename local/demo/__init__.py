@@ -109,7 +109,7 @@ class Demo:
         with fleet_progress(self._console) as progress:
             sent = ship(running, topic_prefix, prepared.shipment, progress)
         for example in prepared.report.examples:
-            self._console.print(f"[yellow]Unreadable and not sent: {example}")
+            self._console.print(f"Unreadable and not sent: {example}", style="yellow", markup=False)
         if sent.interrupted:
             raise KeyboardInterrupt
         return sent.tally

@@ -55,6 +55,6 @@ def _expected(expected: dict[str, Any]) -> Table:
 def _show_unreadable(console: Console, report: dict[str, Any]) -> None:
     console.print(f"{report['rows']:,} rows read, {report['unreadable']:,} of them unreadable and not sent.")
     for example in report["examples"]:
-        console.print(f"  [yellow]{example}[/]", highlight=False)
+        console.print(f"  {example}", style="yellow", markup=False, highlight=False)
     for file, columns in report["ignored_columns"].items():
-        console.print(f"  {file}: no numbers in {', '.join(columns)}: not sent", highlight=False)
+        console.print(f"  {file}: no numbers in {', '.join(columns)}: not sent", markup=False, highlight=False)

@@ -168,7 +168,7 @@ def test_the_command_replays_a_file_and_says_what_it_could_not_read(
 ) -> None:
     monkeypatch.setattr(state, "running", lambda: running)
     recording = tmp_path / "oven.csv"
-    recording.write_text("time,heat\n2020-01-01 00:00:00,1\nyesterday,2\n", encoding="utf-8")
+    recording.write_text("time,heat\n2020-01-01 00:00:00,1\n[/b],2\n", encoding="utf-8")
 
     code = main(["simulate", "--replay", str(recording)])
 
