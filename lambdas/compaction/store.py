@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 from botocore.exceptions import ClientError
 
 _MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
-_EXISTS = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "412", "409"})
+_EXISTS = frozenset({"PreconditionFailed", "412"})
 
 
 class Store:
@@ -35,7 +35,10 @@ class Store:
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
     def write_once(self, key: str, body: bytes | BinaryIO) -> bool:
-        """Write an object unless there is one; False when there was."""
+        """Write an object unless there is one; False when there was.
+
+        Raises ClientError, of S3's 409 too: there two writers met, and it does not say that either has succeeded.
+        """
         try:
             self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
         except ClientError as error:

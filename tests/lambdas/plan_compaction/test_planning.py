@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
 from compaction.errors import InvalidInput
 from plan_compaction import handler
@@ -65,6 +66,20 @@ def test_of_two_planners_of_one_run_both_answer_the_first_plan(lake: Lake) -> No
 
     assert [task.objects for task in summary] == [task.objects for task in lake.tasks("run")]
     assert answer["objects"] == 1
+
+
+def test_where_two_planners_met_the_plan_is_not_taken_for_written(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.put("a", [reading()])
+
+    def conflict(**_: object) -> None:
+        raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lake.s3, "put_object", conflict)
+        with pytest.raises(ClientError, match="ConditionalRequestConflict"):
+            lake.plan("run")
+
+    assert lake.plan("run")["tasks"] == 1
 
 
 def test_what_a_committed_run_holds_is_not_planned_again_and_what_came_later_is(lake: Lake) -> None:
