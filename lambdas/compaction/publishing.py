@@ -21,7 +21,15 @@ from compaction.verification import read_results, report_of
 ATTEMPTS = 5
 _FIRST_WAIT_S = 0.5
 _FOOTER_READERS = 16
-_PASSING = frozenset({"ConcurrentModificationException", "InternalServiceException", "ThrottlingException"})
+_PASSING = frozenset(
+    {
+        "ConcurrentModificationException",
+        "InternalServiceException",
+        "OperationTimeoutException",
+        "ResourceNotReadyException",
+        "ThrottlingException",
+    }
+)
 
 
 class Publisher:

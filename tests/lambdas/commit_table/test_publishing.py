@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import msgspec
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.transforms import DayTransform, HourTransform
 
@@ -318,6 +318,21 @@ def test_a_catalog_that_never_answers_ends_in_a_named_error_and_a_later_attempt_
             lake.commit("run")
 
     assert lake.commit("run").stored == 2
+
+
+@pytest.mark.parametrize("code", ["OperationTimeoutException", "ResourceNotReadyException", "ThrottlingException"])
+def test_what_passes_at_the_catalog_is_tried_again(lake: Lake, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    prepared(lake)
+    update = GlueCatalog._update_glue_table
+
+    def not_now(self: GlueCatalog, *_: Any, **__: Any) -> None:
+        monkeypatch.setattr(GlueCatalog, "_update_glue_table", update)
+        raise ClientError({"Error": {"Code": code}}, "UpdateTable")
+
+    monkeypatch.setattr(GlueCatalog, "_update_glue_table", not_now)
+
+    assert lake.commit("run").stored == 2
+    assert (len(lake.rows()), snapshots(lake)) == (2, 1)
 
 
 def test_a_newly_declared_metric_becomes_a_column_and_older_rows_keep_theirs(lake: Lake) -> None:
