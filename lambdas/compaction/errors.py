@@ -17,6 +17,10 @@ class ObjectChanged(CompactionError):  # noqa: N818
     """A planned archive object is not the one that was planned."""
 
 
+class ObjectArchived(CompactionError):  # noqa: N818
+    """A planned archive object is in a storage class that must be restored before it can be read."""
+
+
 class ResultMissing(CompactionError):  # noqa: N818
     """A planned task has left no result, or the run has no plan."""
 

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from compaction import parquet
 from compaction.arrange import Arranged, PartitionBy
-from compaction.errors import ObjectChanged, ObjectMissing
+from compaction.errors import ObjectArchived, ObjectChanged, ObjectMissing
 from compaction.intake import Intake
 from compaction.manifests import FileResult, ObjectResult, PlannedObject, Task, TaskResult, result_key
 from compaction.store import Store, error_code
@@ -39,8 +39,8 @@ class Writer(msgspec.Struct, frozen=True):
     def write(self, run_id: str, task: Task) -> TaskResult:
         """Do the task; the result manifest is written last, when everything it names is there.
 
-        Raises ObjectMissing or ObjectChanged for an object that is not as planned, UnbalancedError when a record is
-        not accounted for.
+        Raises ObjectMissing or ObjectChanged for an object that is not as planned, ObjectArchived for one that S3 does
+        not read out, UnbalancedError when a record is not accounted for.
         """
         store = Store(self.s3, self.processed_bucket)
         intake = Intake(self.metrics, self.limits)
@@ -69,6 +69,10 @@ class Writer(msgspec.Struct, frozen=True):
                 raise ObjectChanged(
                     f"{place} is not the object that was planned (entity tag {planned.etag}). "
                     "The archive is never edited: find out what wrote it, then start a new run."
+                ) from None
+            if error_code(error) == "InvalidObjectState":
+                raise ObjectArchived(
+                    f"{place} is in Glacier. Restore it, or leave its hour out with 'from' and 'to' of a new run."
                 ) from None
             raise
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from compaction.errors import CompactionError
 from templates.shared.limits import BuildError
 from templates.shared.state_machines import PLACEHOLDER, definition
 from tests.stepfunctions.graphs import definitions, graphs
@@ -53,6 +54,29 @@ def test_every_lambda_task_is_limited_in_time_and_retried_when_lambda_itself_fai
             assert state["Resource"] == "arn:aws:states:::lambda:invoke", name
             assert {error for retry in state["Retry"] for error in retry["ErrorEquals"]} >= LAMBDA_RETRIES, name
             assert state["TimeoutSeconds"] <= 900, "no function runs longer"
+
+
+@each_graph
+def test_an_unknown_failure_of_a_function_is_tried_again_and_one_that_stays_is_not(graph):
+    for name, state in graph.states.items():
+        if state["Type"] == "Task":
+            for_good, *_, unknown = state["Retry"]
+            assert for_good["MaxAttempts"] == 0, name
+            assert {error for catch in state.get("Catch", []) for error in catch["ErrorEquals"]} <= {
+                *for_good["ErrorEquals"]
+            }, name
+            assert unknown["ErrorEquals"] == ["States.TaskFailed"], name
+            assert unknown["MaxAttempts"] > 0, name
+
+
+def test_every_named_failure_of_a_run_but_a_conflict_is_one_that_stays():
+    tasks = [state for graph in graphs() for state in graph.states.values() if state["Type"] == "Task"]
+    named = {error.__name__ for error in CompactionError.__subclasses__()}
+
+    assert {error for task in tasks for error in task["Retry"][0]["ErrorEquals"]} == {
+        *(named - {"CommitConflict"}),
+        "UnbalancedError",
+    }
 
 
 @each_graph

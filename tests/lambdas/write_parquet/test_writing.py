@@ -9,9 +9,10 @@ from datetime import timedelta
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+from botocore.exceptions import ClientError
 from pyarrow import BufferReader
 
-from compaction.errors import ObjectChanged, ObjectMissing
+from compaction.errors import ObjectArchived, ObjectChanged, ObjectMissing
 from compaction.manifests import TaskResult, result_key
 from sensors.counts import Counts
 from tests.lake import AT, HOUR, Lake, reading
@@ -187,6 +188,22 @@ def test_an_object_that_vanished_since_it_was_planned_fails_by_name(lake: Lake) 
     lake.s3.delete_object(Bucket=lake.raw, Key=key)
 
     with pytest.raises(ObjectMissing, match=key):
+        lake.write("run")
+
+
+def test_an_object_in_glacier_fails_by_name(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = lake.put("a", [reading()])
+    lake.plan("run")
+    get_object = lake.s3.get_object
+
+    def refuse_the_archive(**request: str) -> object:
+        if request["Bucket"] == lake.raw:
+            raise ClientError({"Error": {"Code": "InvalidObjectState"}}, "GetObject")
+        return get_object(**request)
+
+    monkeypatch.setattr(lake.s3, "get_object", refuse_the_archive)
+
+    with pytest.raises(ObjectArchived, match=f"{key} is in Glacier"):
         lake.write("run")
 
 
