@@ -3,13 +3,11 @@
 import base64
 import bisect
 import logging
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from local.additions import services
 
-PERMISSIONS_S = 2.0  # for which the role's permission to read is taken as known; also between complaints
 READING = ("DescribeStream", "GetRecords", "GetShardIterator", "ListShards")
 
 log = logging.getLogger("firehose_delivery")
@@ -32,8 +30,7 @@ class Source:
     def __init__(self, stream: dict[str, Any]) -> None:
         self._stream = stream
         self._positions: dict[str, int] = stream.setdefault("positions", {})
-        self._asked_at = float("-inf")
-        self._permitted = False
+        self._refusal = ""  # logged once, not at every look
 
     def records(self) -> Iterator[tuple[bytes, float]]:
         """The records since the last call, with their arrival in epoch seconds, shard by shard.
@@ -59,18 +56,18 @@ class Source:
     def _may_read(self, account: str, region: str) -> bool:
         from ministack.core.responses import request_scope
 
-        if time.monotonic() >= self._asked_at + PERMISSIONS_S:
-            self._asked_at = time.monotonic()
-            source = self._stream["kinesis_source"]
-            needed = [(f"kinesis:{action}", source["KinesisStreamARN"]) for action in READING]
-            try:
-                with request_scope(account, region):
-                    services.demand(source["RoleARN"], self._stream["name"], *needed)
-                self._permitted = True
-            except services.RefusedError as error:
-                log.warning("Firehose %s cannot read its source: %s", self._stream["name"], error)
-                self._permitted = False
-        return self._permitted
+        source = self._stream["kinesis_source"]
+        needed = [(f"kinesis:{action}", source["KinesisStreamARN"]) for action in READING]
+        refusal = ""
+        try:
+            with request_scope(account, region):
+                services.demand(source["RoleARN"], self._stream["name"], *needed)
+        except services.RefusedError as error:
+            refusal = str(error)
+        if refusal and refusal != self._refusal:
+            log.warning("Firehose %s cannot read its source: %s", self._stream["name"], refusal)
+        self._refusal = refusal
+        return not refusal
 
 
 def _parts(stream_arn: str) -> tuple[str, str, str]:

@@ -2,14 +2,12 @@
 
 import bisect
 import logging
-import time
 from collections.abc import Sequence
 from typing import Any
 
 from local.additions import on_failure, services
 from local.additions.batches import Answer, Part, Policy, Record
 
-PERMISSIONS_S = 2.0  # for which a role's permission to read the stream is taken as known
 READING = ("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
 
 log = logging.getLogger("event_source")
@@ -24,7 +22,6 @@ class MappedShard:
         self.shard_id = shard_id
         self.lanes = self.policy().parallelization
         self._stream = stream
-        self._permitted_until = 0.0
 
     @property
     def stream_id(self) -> int:
@@ -163,8 +160,6 @@ class MappedShard:
 
     def _may_read(self) -> bool:
         """Lambda reads the stream with the function's role."""
-        if time.monotonic() < self._permitted_until:
-            return True
         stream = self.mapping["EventSourceArn"]
         try:
             needed = [(f"kinesis:{action}", stream) for action in READING]
@@ -172,7 +167,6 @@ class MappedShard:
         except services.RefusedError as error:
             self._report(f"PROBLEM: {error}")
             return False
-        self._permitted_until = time.monotonic() + PERMISSIONS_S
         return True
 
     def _report(self, result: str) -> None:
