@@ -93,7 +93,7 @@ class Wire:
         headers = self._signer.sign(body, self._credentials.get_frozen_credentials(), time.time())
         try:
             response = self._pool.urlopen("POST", PATH, body=body, headers=headers)
-        except (urllib3.exceptions.TimeoutError, urllib3.exceptions.ProtocolError) as error:
+        except urllib3.exceptions.HTTPError as error:  # whatever kept an answer away: network, names, TLS, timeouts
             raise PassingError(str(error)) from error
         return response.status, response.data
 
