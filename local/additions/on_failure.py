@@ -36,7 +36,7 @@ def object_key(mapping_id: str, shard_id: str, now: datetime.datetime) -> str:
 def invocation_record(
     mapping: dict[str, Any], shard_id: str, part: Part, condition: str, event: Any, now: datetime.datetime
 ) -> dict[str, Any]:
-    """AWS's document; `payload` (the event as the function got it) is there for S3 destinations only."""
+    """AWS's document; `payload`, for S3 destinations only, is the event as the function got it, as JSON in a string."""
     context = {
         "requestId": str(uuid.uuid4()),
         "functionArn": mapping["FunctionArn"],
@@ -59,7 +59,7 @@ def invocation_record(
             "batchSize": len(part.records),
             "streamArn": mapping["EventSourceArn"],
         },
-        "payload": event,
+        "payload": json.dumps(event),
     }
 
 

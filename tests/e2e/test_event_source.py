@@ -68,7 +68,7 @@ def test_a_poison_record_ends_in_the_on_failure_bucket_and_the_others_are_proces
     assert key.startswith(f"aws/lambda/{mapping}/shardId-")
     assert document["requestContext"]["condition"] == "RetryAttemptsExhausted"
     assert document["KinesisBatchInfo"]["batchSize"] == 1
-    (record,) = document["payload"]["Records"]
+    (record,) = json.loads(document["payload"])["Records"]
     assert base64.b64decode(record["kinesis"]["data"]) == b"poison"
     assert record["kinesis"]["sequenceNumber"] == document["KinesisBatchInfo"]["startSequenceNumber"]
 

@@ -81,7 +81,7 @@ def test_an_invocation_record_holds_the_batch_and_why_it_was_given_up() -> None:
             "batchSize": 2,
             "streamArn": MAPPING["EventSourceArn"],
         },
-        "payload": event,
+        "payload": '{"Records": ["\\u2026"]}',
     }
 
 
