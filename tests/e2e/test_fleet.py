@@ -9,7 +9,7 @@ import boto3
 import pytest
 from rich.progress import Progress
 
-from local import process, state
+from local import state
 from local.__main__ import main
 from local.fleet import FleetError, mqtt
 from local.fleet.devices import Registry
@@ -21,20 +21,18 @@ from tests.e2e.relay import DeafRelay
 
 pytestmark = pytest.mark.e2e
 
-PREFIX = "sensors/readings"
+PREFIX = "fleet/readings"  # no deployed rule listens to it
+
+
+@pytest.fixture
+def running(emulator: state.Running) -> state.Running:
+    """The session's embedded AWS."""
+    return emulator
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[state.Running]:
-    """An emulator without any stack."""
-    state_dir = tmp_path_factory.mktemp("emulator")
-    yield process.start("eu-central-1", state_dir=state_dir, port=0, mqtt_port=0)
-    process.stop(state_dir)
-
-
-@pytest.fixture(scope="module")
-def registry(running: state.Running, tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    return Registry(running, tmp_path_factory.mktemp("devices"), PREFIX)
+def registry(emulator: state.Running, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return Registry(emulator, tmp_path_factory.mktemp("devices"), PREFIX)
 
 
 def publisher(running: state.Running, registry: Registry, names: list[str], prefix: str = PREFIX) -> Publisher:
