@@ -57,7 +57,8 @@ def add_state_machine(
     # Logs of this prefix are delivered without the 5,120 characters that a log resource policy may have.
     group = template.add_resource(log_group(f"{title}Logs", settings, f"/aws/vendedlogs/states/{name}", key_arn))
     own = [_deliver_logs(), *([_trace()] if settings.tracing else [])]
-    caller = iam.from_here(iam.arn("states", f"stateMachine:{name}"))
+    # The children of a Distributed Map belong to the machine's ARN with the Map's label behind it.
+    caller = iam.from_here(iam.arn("states", f"stateMachine:{name}"), iam.arn("states", f"stateMachine:{name}/*"))
     role = template.add_resource(iam.role(f"{title}Role", "states.amazonaws.com", own + statements, caller))
     destination = stepfunctions.LogDestination(
         CloudWatchLogsLogGroup=stepfunctions.CloudWatchLogsLogGroup(LogGroupArn=group.get_att("Arn"))

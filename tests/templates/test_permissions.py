@@ -190,6 +190,20 @@ def test_step_functions_may_deliver_its_logs():
     assert {"logs:CreateLogDelivery", "logs:PutResourcePolicy", "logs:DescribeLogGroups"} <= set(allowed)
 
 
+@pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
+def test_the_machine_and_the_children_of_its_map_may_take_its_role(stack):
+    """A child's machine is `stateMachine:<name>/<label>`, as in the API's DescribeStateMachine."""
+    (trust,) = [
+        found
+        for found in statements()
+        if found.stack == stack and found.resource == "CompactRole" and "Principal" in found.body
+    ]
+    sources = [arn["Fn::Sub"].split(":stateMachine:")[1] for arn in trust.conditions["aws:SourceArn"]]
+    name = stack.only("AWS::StepFunctions::StateMachine")["StateMachineName"]
+
+    assert sources == [name, f"{name}/*"]
+
+
 def test_the_schedule_names_its_group_as_the_source():
     trusts = [found for found in statements() if found.resource == "ScheduleRole" and "Principal" in found.body]
 
