@@ -66,25 +66,25 @@ def access_logs_bucket(template: Template, settings: Settings, sources: Iterable
         "AccessLogsBucket",
         settings.access_logs.bucket_name,
         encryption=s3.ServerSideEncryptionRule(ServerSideEncryptionByDefault=by_s3),
-        lifecycle=[tidy(noncurrent_days=1), expire(settings.access_logs.retention_days)],
+        lifecycle=[tidy(noncurrent_days=1, expire_days=settings.access_logs.retention_days)],
         statements=[deliver],
     )
 
 
-def tidy(noncurrent_days: int) -> s3.LifecycleRule:
-    """What nobody can see any more does not cost for ever: old versions, delete markers, incomplete uploads."""
+def tidy(noncurrent_days: int, expire_days: int | None = None) -> s3.LifecycleRule:
+    """What nobody can see any more does not cost for ever: old versions, delete markers, incomplete uploads.
+
+    With `expire_days`, objects are deleted at that age; then S3 clears the delete markers by itself, and a rule that
+    names both is refused (https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleExpiration.html).
+    """
+    expiration = {"ExpirationInDays": expire_days} if expire_days else {"ExpiredObjectDeleteMarker": True}
     return s3.LifecycleRule(
         Id="Tidy",
         Status="Enabled",
-        ExpiredObjectDeleteMarker=True,
         NoncurrentVersionExpiration=s3.NoncurrentVersionExpiration(NoncurrentDays=noncurrent_days),
         AbortIncompleteMultipartUpload=s3.AbortIncompleteMultipartUpload(DaysAfterInitiation=INCOMPLETE_UPLOAD_DAYS),
+        **expiration,
     )
-
-
-def expire(days: int) -> s3.LifecycleRule:
-    """Delete objects after so many days."""
-    return s3.LifecycleRule(Id="Expire", Status="Enabled", ExpirationInDays=days)
 
 
 def move_to_glacier(days: int) -> s3.LifecycleRule:

@@ -61,6 +61,23 @@ def test_every_bucket_is_private_versioned_and_tidied(stack):
 
 
 @storage
+def test_no_two_lifecycle_rules_of_a_bucket_expire_the_same_objects(stack):
+    """S3 may refuse them as overlapping: expiring objects and expiring delete markers are one action there."""
+    for bucket in stack.properties("AWS::S3::Bucket").values():
+        rules = bucket["LifecycleConfiguration"]["Rules"]
+        expiring = [rule for rule in rules if {"ExpirationInDays", "ExpiredObjectDeleteMarker"} & set(rule)]
+        assert len(expiring) == 1
+        assert not {"ExpirationInDays", "ExpiredObjectDeleteMarker"} <= set(expiring[0])
+
+
+@storage
+def test_access_logs_are_deleted_when_the_settings_say(stack):
+    (rule,) = stack.properties("AWS::S3::Bucket")["AccessLogsBucket"]["LifecycleConfiguration"]["Rules"]
+
+    assert rule["ExpirationInDays"] == stack.settings.access_logs.retention_days
+
+
+@storage
 def test_every_bucket_refuses_plain_http(stack):
     policies = stack.properties("AWS::S3::BucketPolicy")
 
