@@ -39,7 +39,7 @@ class Registry:
         account = session.client("sts", endpoint_url=running.endpoint).get_caller_identity()["Account"]
         self._arn_prefix = f"arn:{self._iot.meta.partition}:iot:{running.region}:{account}"
         self._endpoint = running.endpoint
-        self._folder = folder
+        self.folder = folder
         self._topic_prefix = topic_prefix
 
     def provision(self, names: list[str]) -> Iterator[Device]:
@@ -47,17 +47,17 @@ class Registry:
 
         Every step can be repeated, so that an interrupted call is simply made again.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         policy = self._policy()
         for name in names:
-            device = Device(name, self._folder / f"{name}.pem", self._folder / f"{name}.key")
-            if not self._accepts(device):
-                self._create(device, policy)
+            device = Device(name, self.folder / f"{name}.pem", self.folder / f"{name}.key")
+            certificate_arn = self._accepted(device) or self._create(device)
+            self._iot.attach_policy(policyName=policy, target=certificate_arn)
             yield device
 
     def trust_anchor(self) -> Path:
         """The certificate of the authority that signed the broker's own."""
-        path = self._folder / "ca.pem"
+        path = self.folder / "ca.pem"
         with urllib.request.urlopen(f"{self._endpoint}/_ministack/iot/ca.pem", timeout=10) as answer:  # noqa: S310
             path.write_bytes(answer.read())
         return path
@@ -71,22 +71,21 @@ class Registry:
             )
         return name
 
-    def _accepts(self, device: Device) -> bool:
-        """Whether the device's files are there and IoT knows the certificate as active."""
+    def _accepted(self, device: Device) -> str | None:
+        """ARN of the device's certificate, if its files are there and IoT knows it as active."""
         if not (device.certificate.exists() and device.key.exists()):
-            return False
+            return None
         certificate_id = x509.load_pem_x509_certificate(device.certificate.read_bytes()).fingerprint(SHA256()).hex()
         try:
-            known = self._iot.describe_certificate(certificateId=certificate_id)
+            known = self._iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
         except self._iot.exceptions.ResourceNotFoundException:
-            return False
-        return bool(known["certificateDescription"]["status"] == "ACTIVE")
+            return None
+        return str(known["certificateArn"]) if known["status"] == "ACTIVE" else None
 
-    def _create(self, device: Device, policy: str) -> None:
-        """Make thing and certificate; the certificate's file comes last, so that what it belongs to is complete."""
+    def _create(self, device: Device) -> str:
+        """Make thing and certificate, and answer the certificate's ARN; its file comes last, when all else is there."""
         made = self._iot.create_keys_and_certificate(setAsActive=True)
         self._iot.create_thing(thingName=device.name)
-        self._iot.attach_policy(policyName=policy, target=made["certificateArn"])
         self._iot.attach_thing_principal(thingName=device.name, principal=made["certificateArn"])
         device.certificate.unlink(missing_ok=True)
         device.key.touch(mode=0o600)
@@ -94,6 +93,7 @@ class Registry:
         draft = device.certificate.with_suffix(".draft")
         draft.write_text(made["certificatePem"], encoding="ascii")
         draft.replace(device.certificate)
+        return str(made["certificateArn"])
 
 
 def device_policy(arn_prefix: str, topic_prefix: str) -> dict[str, object]:

@@ -96,6 +96,19 @@ def test_a_device_cannot_publish_to_a_topic_that_is_not_its_own(running: state.R
     assert (tally.refused, tally.published) == (2, 0)
 
 
+def test_a_device_may_publish_to_its_topic_after_the_prefix_has_changed(
+    running: state.Running, registry: Registry
+) -> None:
+    list(registry.provision(["moved-1"]))
+    again = Registry(running, registry.folder, "elsewhere/readings")
+    tally = Tally()
+
+    with publisher(running, again, ["moved-1"], prefix="elsewhere/readings") as fleet:
+        fleet.send([Message("moved-1", 0.0, b"{}", Kind.NORMAL)], tally)
+
+    assert (tally.refused, tally.published) == (0, 1)
+
+
 def test_a_device_cannot_connect_under_the_name_of_another(running: state.Running, registry: Registry) -> None:
     honest, other = registry.provision(["honest-1", "other-1"])
     impostor = type(honest)(honest.name, other.certificate, other.key)
