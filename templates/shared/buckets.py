@@ -41,6 +41,7 @@ def data_bucket(
         LoggingConfiguration=s3.LoggingConfiguration(
             DestinationBucketName=access_logs.ref(), LogFilePrefix=f"{title.removesuffix('Bucket').lower()}/"
         ),
+        DependsOn=_policy_title(access_logs.title),  # until that policy is there, logs are refused and lost
         **options,
     )
 
@@ -119,5 +120,10 @@ def _bucket(
     )
     template.add_resource(bucket)
     document = iam.policy(iam.refuse_plain_http(bucket.ref()), *statements)
-    template.add_resource(s3.BucketPolicy(f"{title}Policy", Bucket=bucket.ref(), PolicyDocument=document))
+    # kept like its bucket: what outlives the stack still refuses plain HTTP, and its logs are still accepted
+    template.add_resource(s3.BucketPolicy(_policy_title(title), Bucket=bucket.ref(), PolicyDocument=document, **KEEP))
     return bucket
+
+
+def _policy_title(bucket_title: str) -> str:
+    return f"{bucket_title}Policy"

@@ -98,6 +98,19 @@ def test_data_buckets_are_encrypted_with_the_key_and_logged(stack):
 
 
 @storage
+def test_a_bucket_logs_only_when_its_logs_are_accepted(stack):
+    for title in ("RawBucket", "ProcessedBucket"):
+        assert stack.body["Resources"][title]["DependsOn"] == "AccessLogsBucketPolicy"
+
+
+@storage
+def test_a_bucket_that_outlives_its_stack_keeps_its_policy(stack):
+    for policy in stack.resources("AWS::S3::BucketPolicy").values():
+        assert policy["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert policy["UpdateReplacePolicy"] == "Retain"
+
+
+@storage
 def test_access_logs_are_encrypted_by_s3_because_log_delivery_cannot_use_the_key(stack):
     logs = stack.properties("AWS::S3::Bucket")["AccessLogsBucket"]
 
