@@ -42,7 +42,7 @@ CRYPTOGRAPHY = (
     kms.ReEncryptFrom,
     kms.ReEncryptTo,
 )
-SERVICES = ("dynamodb", "firehose", "kinesis", "lambda", "s3", "sns")
+SERVICES = ("dynamodb", "kinesis", "s3", "sns")
 """Services through which a role of this account may use the key, when the role's own policy allows it too."""
 
 

@@ -108,7 +108,7 @@ def test_the_key_admits_logs_and_alarms_and_the_account_with_conditions(stack):
     assert set(by_id["UseThroughServices"].conditions) == {"kms:ViaService"}
 
 
-def test_a_key_use_of_a_role_is_one_that_the_key_admits():
+def test_the_key_admits_exactly_the_services_through_which_roles_use_it():
     admitted = {
         str(service)
         for found in statements()
@@ -116,9 +116,9 @@ def test_a_key_use_of_a_role_is_one_that_the_key_admits():
         for service in found.conditions["kms:ViaService"]
     }
 
-    for found in role_statements():
-        if "kms:ViaService" in found.conditions:
-            assert str(found.conditions["kms:ViaService"]) in admitted
+    assert admitted == {
+        str(found.conditions["kms:ViaService"]) for found in role_statements() if "kms:ViaService" in found.conditions
+    }
 
 
 @pytest.mark.parametrize("stack", stacks_named("realtime"), ids=lambda stack: stack.environment)
