@@ -7,6 +7,7 @@ import pytest
 
 from config import settings as config
 from local import process, up
+from tests.e2e import checkout as checkouts
 
 SUFFIX = "e2e"
 
@@ -39,3 +40,11 @@ def running(outputs: dict[str, str], emulator: process.Running) -> process.Runni
 def outputs(emulator: process.Running) -> dict[str, str]:
     """Outputs of the deployed root stack."""
     return up.deploy_environment(emulator, Path(emulator.state_dir) / "build", lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A newcomer's copy of the repository, with an embedded AWS of its own when one is started there."""
+    copy = checkouts.make(tmp_path_factory.mktemp("newcomer"))
+    yield copy
+    process.stop(copy / ".local")

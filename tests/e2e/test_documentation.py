@@ -2,16 +2,14 @@
 
 import os
 import re
-import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
 import pytest
 
 from local import process
+from tests.e2e.checkout import environment
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -46,34 +44,9 @@ def test_every_documented_command_is_run_by_a_test() -> None:
     assert set(documented) == {*TRIED, *DEPLOYED, *RUN_ELSEWHERE}
 
 
-@pytest.fixture
-def checkout(tmp_path: Path) -> Iterator[Path]:
-    """A copy of the working tree as a newcomer has it, with the environment that runs the tests as its `.venv`."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    copy = tmp_path / "sensorkeep"
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, copy / name)
-    environment = Path(sys.prefix)
-    (environment / "ready").touch()
-    (copy / ".venv").symlink_to(environment)
-    (copy / "build").mkdir()
-    if (ROOT / "build" / ".cache").is_dir():  # the packages of the zips, which other tests have installed
-        (copy / "build" / ".cache").symlink_to(ROOT / "build" / ".cache")
-    yield copy
-    process.stop(copy / ".local")
-
-
 @pytest.mark.e2e
 def test_the_readme_leads_from_a_checkout_to_a_demo_and_around_it(checkout: Path) -> None:
-    ended = type_in(checkout, [line for line in TRIED if line not in RUN_ELSEWHERE], newcomer())
+    ended = type_in(checkout, [line for line in TRIED if line not in RUN_ELSEWHERE], environment(checkout))
 
     assert ended.returncode == 0, ended.stdout[-6000:]
     assert "nothing was lost" in ended.stdout
@@ -86,28 +59,18 @@ def test_the_documented_build_uploads_and_prints_the_deploy_command(checkout: Pa
     region = os.environ["AWS_REGION"]
     boto3.client("s3").create_bucket(Bucket="my-artifacts", CreateBucketConfiguration={"LocationConstraint": region})
 
-    built = type_in(checkout, DEPLOYED, dict(os.environ))
+    built = type_in(checkout, DEPLOYED, dict(os.environ) | {"PATH": environment(checkout)["PATH"]})
 
     assert built.returncode == 0, built.stdout[-6000:]
     assert built.stdout.rstrip().splitlines()[-1].startswith("aws cloudformation deploy ")
 
 
-def newcomer() -> dict[str, str]:
-    """The environment without anything that points at another AWS."""
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("AWS_") and name not in {"ENVIRONMENT_SUFFIX", "PYTHONPATH"}
-    } | {"SENSORKEEP_DATA": os.environ.get("SENSORKEEP_DATA", str(ROOT.parent / "shared" / "data"))}
-
-
-def type_in(folder: Path, lines: list[str], environment: dict[str, str]) -> "subprocess.CompletedProcess[str]":
+def type_in(folder: Path, lines: list[str], variables: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     """Run lines in one shell, as a person types them; it stops at the first that fails."""
-    environment["PATH"] = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{environment['PATH']}"
     return subprocess.run(
         ["bash", "-exo", "pipefail", "-c", "\n".join(lines)],
         cwd=folder,
-        env=environment,
+        env=variables,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
