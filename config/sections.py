@@ -5,7 +5,6 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from config.fields import (
-    AttributeName,
     BucketName,
     DatabaseName,
     Email,
@@ -89,11 +88,10 @@ class HotTable(Model):
     """The DynamoDB table of recent readings."""
 
     name: ResourceName = Field("readings-{suffix}", description="Name of the table.")
-    device_key: AttributeName = Field("device_id", description="Name of the partition key (a string).")
-    time_key: AttributeName = Field("timestamp", description="Name of the sort key.")
+    device_key: Literal["device_id", "sensor_id"] = Field("device_id", description="Name of the partition key.")
     time_format: Literal["epoch_seconds", "iso8601"] = Field(
         "epoch_seconds",
-        description="Sort key as a number of seconds with ms decimals, or as ISO-8601 text in UTC with ms.",
+        description="Sort key `timestamp` as a number of seconds with ms decimals, or as ISO-8601 text in UTC with ms.",
     )
     retention_days: int = Field(30, ge=1, description="Days after arrival at which a reading leaves the hot table.")
     deletion_protection: bool = Field(

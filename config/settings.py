@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError
 
 from config.fields import MetricName, Model
 from config.sections import (
@@ -73,15 +73,6 @@ class Settings(Model):
         default_factory=dict,
         description="Further outputs of the root stack: name → the output of a nested stack that it repeats.",
     )
-
-    @model_validator(mode="after")
-    def _names_apart(self) -> "Settings":
-        keys = {self.hot_table.device_key, self.hot_table.time_key}
-        if len(keys) == 1:
-            raise ValueError("hot_table.device_key and hot_table.time_key must differ")
-        if taken := keys & set(self.metrics):
-            raise ValueError(f"no metric may have the name of a key of the hot table: {', '.join(sorted(taken))}")
-        return self
 
     def name(self, template: str) -> str:
         """A resource's name: the settings' text with `{system}` and `{suffix}` filled in."""

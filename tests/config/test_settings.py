@@ -77,8 +77,7 @@ def test_a_name_with_a_path_is_no_environment(tmp_path):
             "metrics.t.thresholds.0",
             "exactly one of 'above' and 'below'",
         ),
-        ("[hot_table]\ndevice_key = 'timestamp'", "device_key", "must differ"),
-        ("[hot_table]\ndevice_key = 'machine'\n[metrics.machine]\nunit = '1'", "machine", "no metric may"),
+        ("[hot_table]\ndevice_key = 'machine'", "hot_table.device_key", "'device_id' or 'sensor_id'"),
         ("[tags]\nowner = 3", "tags.owner", "valid string"),
     ],
 )
