@@ -8,23 +8,25 @@ from config.fields import (
     BucketName,
     DatabaseName,
     Email,
+    FirehoseName,
     FunctionName,
     MemoryMb,
     Model,
     ResourceName,
     RuleName,
     ScheduleExpression,
+    TagValue,
 )
 
 
 class Tags(Model):
     """Cost-allocation tags on everything that takes tags."""
 
-    project: str = Field("sensorkeep", description="Value of the tag `Project`.")
-    owner: str = Field("platform", description="Value of the tag `Owner`.")
-    repository: str = Field("unknown", description="Value of the tag `Repository`.")
-    commit_sha: str = Field("unknown", description="Value of the tag `CommitSha`.")
-    commit_author: str = Field("unknown", description="Value of the tag `CommitAuthor`.")
+    project: TagValue = Field("sensorkeep", description="Value of the tag `Project`.")
+    owner: TagValue = Field("platform", description="Value of the tag `Owner`.")
+    repository: TagValue = Field("unknown", description="Value of the tag `Repository`.")
+    commit_sha: TagValue = Field("unknown", description="Value of the tag `CommitSha`.")
+    commit_author: TagValue = Field("unknown", description="Value of the tag `CommitAuthor`.")
 
 
 class Security(Model):
@@ -72,7 +74,7 @@ class Ingest(Model):
     stream_mode: Literal["provisioned", "on_demand"] = Field("provisioned", description="Capacity mode of the stream.")
     stream_shards: int = Field(1, ge=1, le=500, description="Shards of a provisioned stream (1 MB/s in each).")
     stream_retention_h: int = Field(24, ge=24, le=8760, description="Hours the stream keeps a record.")
-    firehose_name: ResourceName = Field("archive-{suffix}", description="Name of the Firehose delivery stream.")
+    firehose_name: FirehoseName = Field("archive-{suffix}", description="Name of the Firehose delivery stream.")
     firehose_buffer_mb: int = Field(5, ge=1, le=128, description="Megabytes Firehose collects before it writes.")
     firehose_buffer_s: int = Field(300, ge=0, le=900, description="Seconds Firehose waits before it writes.")
 

@@ -106,9 +106,11 @@ def load(environment: str, overrides: Mapping[str, str] | None = None, config_di
     overrides = os.environ if overrides is None else overrides
     _apply(values, overrides)
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
+        Settings.model_validate(_filled_in(settings, settings.model_dump()))  # names as AWS will see them
     except ValidationError as error:
         raise SettingsError(_explain(path, error, overrides)) from error
+    return settings
 
 
 def nested_model(annotation: object) -> type[Model] | None:
@@ -116,6 +118,15 @@ def nested_model(annotation: object) -> type[Model] | None:
     if isinstance(annotation, type) and issubclass(annotation, Model):
         return annotation
     return next(filter(None, map(nested_model, get_args(annotation))), None)
+
+
+def _filled_in(settings: Settings, value: Any) -> Any:
+    """The dumped value with the placeholders of its names filled in."""
+    if isinstance(value, dict):
+        return {key: _filled_in(settings, inner) for key, inner in value.items()}
+    if isinstance(value, str):
+        return value.replace("{system}", settings.system).replace("{suffix}", settings.suffix)
+    return value
 
 
 def _apply(values: dict[str, Any], overrides: Mapping[str, str]) -> None:
