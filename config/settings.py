@@ -12,6 +12,7 @@ from config.fields import MetricName, Model
 from config.sections import (
     AccessLogs,
     Alerts,
+    Audit,
     Bucket,
     Compaction,
     Decoding,
@@ -60,6 +61,7 @@ class Settings(Model):
     raw_bucket: RawBucket = Field(description="Archive of what devices sent.")
     processed_bucket: Bucket = Field(description="Iceberg table, quarantine and run manifests.")
     access_logs: AccessLogs = Field(default_factory=AccessLogs, description="S3 access logs.")
+    audit: Audit = Field(default_factory=Audit, description="Audit trail.")
     ingest: Ingest = Field(default_factory=Ingest, description="MQTT, stream and archive delivery.")
     hot_table: HotTable = Field(default_factory=HotTable, description="Recent readings by key.")
     realtime: Realtime = Field(description="Real-time processing.")
@@ -81,6 +83,22 @@ class Settings(Model):
             raise ValueError("hot_table.device_key and hot_table.time_key must differ")
         if taken := keys & set(self.metrics):
             raise ValueError(f"no metric may have the name of a key of the hot table: {', '.join(sorted(taken))}")
+        return self
+
+    @model_validator(mode="after")
+    def _buckets_apart(self) -> "Settings":
+        fields = {
+            "raw_bucket.name": self.raw_bucket.name,
+            "processed_bucket.name": self.processed_bucket.name,
+            "access_logs.bucket_name": self.access_logs.bucket_name,
+            "audit.bucket_name": self.audit.bucket_name,
+        }
+        users: dict[str, list[str]] = {}
+        for field, template in fields.items():
+            users.setdefault(self.name(template), []).append(field)
+        for name, shared in users.items():
+            if len(shared) > 1:
+                raise ValueError(f"{' and '.join(shared)} must differ, and all are '{name}'")
         return self
 
     def name(self, template: str) -> str:
