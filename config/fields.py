@@ -47,16 +47,23 @@ def _not_reserved(value: str) -> str:
 
 Placeholders = AfterValidator(_known_placeholders)
 
+# Patterns and lengths are AWS's; they hold before and after the placeholders are filled in. Four characters of a rule's
+# name are left for the ending of the second rule.
 _NAME = r"^[A-Za-z0-9{][A-Za-z0-9_{}-]*$"
 
 ResourceName = Annotated[str, Field(pattern=_NAME, max_length=128), Placeholders]
+FirehoseName = Annotated[str, Field(pattern=_NAME, max_length=64), Placeholders]
 FunctionName = Annotated[str, Field(pattern=_NAME, max_length=64), Placeholders]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9{][a-z0-9{}-]*$", max_length=63), Placeholders]
-RuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}]+$", max_length=128), Placeholders]
+RuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}]+$", max_length=124), Placeholders]
+TrailName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9{}]+([_-][A-Za-z0-9{}]+)*$", min_length=3, max_length=128), Placeholders
+]
 DatabaseName = Annotated[str, Field(pattern=r"^[a-z0-9_{}]+$", max_length=255), Placeholders]
 
-AttributeName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=255)]
-"""Name of a key attribute of the hot table."""
+
+TagValue = Annotated[str, Field(pattern=r"^[\p{L}\p{Z}\p{N}_.:/=+@-]+$", max_length=256)]
+"""What every tagged service accepts; IAM and SNS refuse brackets, and with them the whole deployment."""
 
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)]
 """Name of a metric: a column of the Iceberg table and an attribute of the hot table."""

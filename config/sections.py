@@ -5,27 +5,29 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from config.fields import (
-    AttributeName,
     BucketName,
     DatabaseName,
     Email,
+    FirehoseName,
     FunctionName,
     MemoryMb,
     Model,
     ResourceName,
     RuleName,
     ScheduleExpression,
+    TagValue,
+    TrailName,
 )
 
 
 class Tags(Model):
     """Cost-allocation tags on everything that takes tags."""
 
-    project: str = Field("sensorkeep", description="Value of the tag `Project`.")
-    owner: str = Field("platform", description="Value of the tag `Owner`.")
-    repository: str = Field("unknown", description="Value of the tag `Repository`.")
-    commit_sha: str = Field("unknown", description="Value of the tag `CommitSha`.")
-    commit_author: str = Field("unknown", description="Value of the tag `CommitAuthor`.")
+    project: TagValue = Field("sensorkeep", description="Value of the tag `Project`.")
+    owner: TagValue = Field("platform", description="Value of the tag `Owner`.")
+    repository: TagValue = Field("unknown", description="Value of the tag `Repository`.")
+    commit_sha: TagValue = Field("unknown", description="Value of the tag `CommitSha`.")
+    commit_author: TagValue = Field("unknown", description="Value of the tag `CommitAuthor`.")
 
 
 class Security(Model):
@@ -64,7 +66,7 @@ class Audit(Model):
     """The record of who did what in the account: a CloudTrail trail, its bucket, its log group and its insights."""
 
     enabled: bool = Field(False, description="Whether there is a trail. An account has at most five in a region.")
-    trail_name: ResourceName = Field("{system}-audit-{suffix}", description="Name of the trail.")
+    trail_name: TrailName = Field("{system}-audit-{suffix}", description="Name of the trail.")
     bucket_name: BucketName = Field("{system}-trail-{suffix}", description="Start of the name of the trail's bucket.")
     multi_region: bool = Field(
         True,
@@ -93,7 +95,7 @@ class Ingest(Model):
     stream_mode: Literal["provisioned", "on_demand"] = Field("provisioned", description="Capacity mode of the stream.")
     stream_shards: int = Field(1, ge=1, le=500, description="Shards of a provisioned stream (1 MB/s in each).")
     stream_retention_h: int = Field(24, ge=24, le=8760, description="Hours the stream keeps a record.")
-    firehose_name: ResourceName = Field("archive-{suffix}", description="Name of the Firehose delivery stream.")
+    firehose_name: FirehoseName = Field("archive-{suffix}", description="Name of the Firehose delivery stream.")
     firehose_buffer_mb: int = Field(5, ge=1, le=128, description="Megabytes Firehose collects before it writes.")
     firehose_buffer_s: int = Field(300, ge=0, le=900, description="Seconds Firehose waits before it writes.")
 
@@ -109,11 +111,10 @@ class HotTable(Model):
     """The DynamoDB table of recent readings."""
 
     name: ResourceName = Field("readings-{suffix}", description="Name of the table.")
-    device_key: AttributeName = Field("device_id", description="Name of the partition key (a string).")
-    time_key: AttributeName = Field("timestamp", description="Name of the sort key.")
+    device_key: Literal["device_id", "sensor_id"] = Field("device_id", description="Name of the partition key.")
     time_format: Literal["epoch_seconds", "iso8601"] = Field(
         "epoch_seconds",
-        description="Sort key as a number of seconds with ms decimals, or as ISO-8601 text in UTC with ms.",
+        description="Sort key `timestamp` as a number of seconds with ms decimals, or as ISO-8601 text in UTC with ms.",
     )
     retention_days: int = Field(30, ge=1, description="Days after arrival at which a reading leaves the hot table.")
     deletion_protection: bool = Field(

@@ -77,15 +77,6 @@ class Settings(Model):
     )
 
     @model_validator(mode="after")
-    def _names_apart(self) -> "Settings":
-        keys = {self.hot_table.device_key, self.hot_table.time_key}
-        if len(keys) == 1:
-            raise ValueError("hot_table.device_key and hot_table.time_key must differ")
-        if taken := keys & set(self.metrics):
-            raise ValueError(f"no metric may have the name of a key of the hot table: {', '.join(sorted(taken))}")
-        return self
-
-    @model_validator(mode="after")
     def _buckets_apart(self) -> "Settings":
         fields = {
             "raw_bucket.name": self.raw_bucket.name,
@@ -133,9 +124,11 @@ def load(environment: str, overrides: Mapping[str, str] | None = None, config_di
     overrides = os.environ if overrides is None else overrides
     _apply(values, overrides)
     try:
-        return Settings.model_validate(values)
+        settings = Settings.model_validate(values)
+        Settings.model_validate(_filled_in(settings, settings.model_dump()))  # names as AWS will see them
     except ValidationError as error:
         raise SettingsError(_explain(path, error, overrides)) from error
+    return settings
 
 
 def nested_model(annotation: object) -> type[Model] | None:
@@ -143,6 +136,15 @@ def nested_model(annotation: object) -> type[Model] | None:
     if isinstance(annotation, type) and issubclass(annotation, Model):
         return annotation
     return next(filter(None, map(nested_model, get_args(annotation))), None)
+
+
+def _filled_in(settings: Settings, value: Any) -> Any:
+    """The dumped value with the placeholders of its names filled in."""
+    if isinstance(value, dict):
+        return {key: _filled_in(settings, inner) for key, inner in value.items()}
+    if isinstance(value, str):
+        return value.replace("{system}", settings.system).replace("{suffix}", settings.suffix)
+    return value
 
 
 def _apply(values: dict[str, Any], overrides: Mapping[str, str]) -> None:

@@ -27,6 +27,6 @@ def sentence(error: Exception) -> str | None:
             f"The embedded AWS does not answer as it should: {error}. "
             f"Its log is {STATE_DIR / 'emulator.log'}; `make down` stops it, `make up` starts it afresh."
         )
-    if isinstance(error, OSError):  # a file that cannot be read, a disk that is full
+    if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):  # an unreadable file, a full disk
         return str(error)
     return None

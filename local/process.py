@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ ROOT = Path(__file__).parents[1]
 PORT = 4566
 MQTT_PORT = 8883
 LAST_PORT = 65_535
+PORTS_LOCK = Path(tempfile.gettempdir()) / f"sensorkeep-ports-{os.getuid()}.lock"
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20  # the event source finishes what it has begun, Firehose writes what it holds
 
@@ -45,11 +47,13 @@ def start(
     """
     state_dir = state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
-    with _starting(state_dir):
+    with _locked(state_dir / "start.lock"):
         found = running(state_dir)
-        if found is None or not _becomes_ready(found):
-            _end_group(read(state_dir))
-            _prepare(state_dir)
+        if found is not None and _becomes_ready(found):
+            return found
+        _end_group(read(state_dir))
+        _prepare(state_dir)
+        with _locked(PORTS_LOCK):  # until the ports are in use: two starts may not choose the same
             child = _spawn(state_dir, region, _choose(port, PORT), _choose(mqtt_port, MQTT_PORT), keep=keep)
             found = _wait_for_state(state_dir, child)
             if not _becomes_ready(found):
@@ -72,9 +76,9 @@ def stop(state_dir: Path = STATE_DIR) -> bool:
 
 
 @contextlib.contextmanager
-def _starting(state_dir: Path) -> Iterator[None]:
-    """One start at a time for each state directory; a killed starter releases the lock by dying."""
-    with (state_dir / "start.lock").open("w") as lock:
+def _locked(path: Path) -> Iterator[None]:
+    """One holder at a time; a killed one releases the lock by dying."""
+    with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -18,19 +18,17 @@ SCHEDULE_RETRY_S = 900  # a start that fails for longer is left to the next sche
 def build(settings: Settings) -> Template:
     """Functions, state machine and schedule of the compaction."""
     template = Template("Compaction of the archive")
-    key_arn = needs(template, "KeyArn", "Key that encrypts the buckets and the logs")
-    wires = {
-        "raw": needs(template, "RawBucketName", "Bucket of the archive"),
-        "processed": needs(template, "ProcessedBucketName", "Bucket of the Iceberg table and the runs"),
-        "database": needs(template, "LakeDatabaseName", "Glue database of the Iceberg table"),
-    }
-    specs = (
-        catalogue.plan_compaction(settings, key_arn=key_arn, **wires),
-        catalogue.write_parquet(settings, key_arn=key_arn, **wires),
-        catalogue.commit_table(settings, key_arn=key_arn, **wires),
+    lake = catalogue.Lake(
+        raw=needs(template, "RawBucketName", "Bucket of the archive"),
+        processed=needs(template, "ProcessedBucketName", "Bucket of the Iceberg table and the runs"),
+        database=needs(template, "LakeDatabaseName", "Glue database of the Iceberg table"),
+        key_arn=needs(template, "KeyArn", "Key that encrypts the buckets and the logs"),
     )
-    plan, write, commit = (add_function(template, settings, spec, key_arn) for spec in specs)
-    machine = _compact(template, settings, [plan, write, commit], wires["processed"], key_arn)
+    plan, write, commit = (
+        add_function(template, settings, step(settings, lake), lake.key_arn)
+        for step in (catalogue.plan_compaction, catalogue.write_parquet, catalogue.commit_table)
+    )
+    machine = _compact(template, settings, [plan, write, commit], lake)
     _schedule(template, settings, machine)
     offers(
         template,
@@ -43,7 +41,7 @@ def build(settings: Settings) -> Template:
 
 
 def _compact(
-    template: Template, settings: Settings, functions: list[awslambda.Function], processed: object, key_arn: object
+    template: Template, settings: Settings, functions: list[awslambda.Function], lake: catalogue.Lake
 ) -> stepfunctions.StateMachine:
     name = own_name(settings, "compact")
     arns = {f"{function.title}Arn": function.get_att("Arn") for function in functions}
@@ -55,8 +53,8 @@ def _compact(
         name=name,
         definition_string=definition(DEFINITIONS / "compact.asl.json", arns, numbers),
         references=arns,
-        statements=[*_invoke(arns), *_read_plan(processed, key_arn), *run_distributed_map(name, "WriteParquet")],
-        key_arn=key_arn,
+        statements=[*_invoke(arns), *_read_plan(lake), *run_distributed_map(name, "WriteParquet")],
+        key_arn=lake.key_arn,
     )
 
 
@@ -64,11 +62,11 @@ def _invoke(arns: dict[str, object]) -> list[Statement]:
     return [iam.allow(arn, lambda_actions.InvokeFunction) for arn in arns.values()]
 
 
-def _read_plan(processed: object, key_arn: object) -> list[Statement]:
+def _read_plan(lake: catalogue.Lake) -> list[Statement]:
     """The Map reads its items from the plan; of an encrypted bucket AWS asks both key actions of the role."""
     return [
-        iam.allow(iam.objects_arn(processed, "runs/compact/*"), s3.GetObject),
-        iam.use_key(key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
+        iam.allow(iam.objects_arn(lake.processed, "runs/compact/*"), s3.GetObject),
+        iam.use_key(lake.key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
     ]
 
 

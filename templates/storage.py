@@ -7,6 +7,7 @@ from templates.shared.alarms import ERRORS_FILTER
 from templates.shared.buckets import KEEP, access_logs_bucket, data_bucket, move_to_glacier, tidy
 from templates.shared.wiring import needs, offers
 
+TIME_KEY = "timestamp"
 SENSOR_TYPE_SHARD = "sensor_type_shard"
 
 
@@ -70,7 +71,7 @@ def _processed_bucket(template: Template, settings: Settings, key_arn: Ref, acce
 def _readings_table(settings: Settings, key_arn: Ref) -> dynamodb.Table:
     """Recent readings by device and time."""
     hot = settings.hot_table
-    attributes = {hot.device_key: "S", hot.time_key: "N" if hot.time_format == "epoch_seconds" else "S"}
+    attributes = {hot.device_key: "S", TIME_KEY: "N" if hot.time_format == "epoch_seconds" else "S"}
     if hot.sensor_type_index:
         attributes[SENSOR_TYPE_SHARD] = "S"
     return dynamodb.Table(
@@ -80,7 +81,7 @@ def _readings_table(settings: Settings, key_arn: Ref) -> dynamodb.Table:
         AttributeDefinitions=[
             dynamodb.AttributeDefinition(AttributeName=name, AttributeType=kind) for name, kind in attributes.items()
         ],
-        KeySchema=_key_schema(hot.device_key, hot.time_key),
+        KeySchema=_key_schema(hot.device_key, TIME_KEY),
         **_sensor_type_index(settings),
         PointInTimeRecoverySpecification=dynamodb.PointInTimeRecoverySpecification(PointInTimeRecoveryEnabled=True),
         SSESpecification=dynamodb.SSESpecification(SSEEnabled=True, SSEType="KMS", KMSMasterKeyId=key_arn),
@@ -105,7 +106,7 @@ def _sensor_type_index(settings: Settings) -> dict[str, object]:
         return {}
     secondary = dynamodb.GlobalSecondaryIndex(
         IndexName=settings.name(index.name),
-        KeySchema=_key_schema(SENSOR_TYPE_SHARD, settings.hot_table.time_key),
+        KeySchema=_key_schema(SENSOR_TYPE_SHARD, TIME_KEY),
         Projection=dynamodb.Projection(ProjectionType="ALL"),
     )
     return {"GlobalSecondaryIndexes": [secondary]}

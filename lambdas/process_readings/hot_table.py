@@ -13,6 +13,7 @@ from sensors.times import from_text, iso_ms
 Identity = tuple[str, int]
 """`device_id` and `measured_at_ms`."""
 
+TIME_KEY: Final = "timestamp"
 DAY_S: Final = 86_400
 
 
@@ -36,10 +37,10 @@ class Items:
         members = "".join([f'{_name(name)}{value!r}"}}' for name, value in reading.metrics.items()])
         if reading.attributes:
             members += self._attributes(reading)
-        time_key, moment = self._table.time_key, reading.measured_at_ms
+        moment = reading.measured_at_ms
         time = f'"S":"{iso_ms(moment)}"' if self._iso_8601 else f'"N":"{_seconds(moment)}"'
         return (
-            f'{{"PutRequest":{{"Item":{{"{self._table.device_key}":{{"S":"{reading.device_id}"}},"{time_key}":{{{time}}}'
+            f'{{"PutRequest":{{"Item":{{"{self._table.device_key}":{{"S":"{reading.device_id}"}},"{TIME_KEY}":{{{time}}}'
             f'{members},"processed_at":{{"S":"{processed_at}"}}'
             f',"expires_at":{{"N":"{reading.received_at_ms // 1000 + self._retention_s}"}}}}}}}}'
         )
@@ -47,10 +48,10 @@ class Items:
     def identity(self, put_request: dict[str, Any]) -> Identity:
         """The reading that a put request of an answer is about, whatever way DynamoDB writes the number."""
         item = put_request["PutRequest"]["Item"]
-        time = item[self._table.time_key]
+        time = item[TIME_KEY]
         moment_ms = from_text(time["S"]) if self._iso_8601 else round(float(time["N"]) * 1000)
         if moment_ms is None:
-            raise ValueError(f"{time} is not the {self._table.time_key} of an item that we wrote")
+            raise ValueError(f"{time} is not the {TIME_KEY} of an item that we wrote")
         return item[self._table.device_key]["S"], moment_ms
 
     def _attributes(self, reading: Reading) -> str:

@@ -41,7 +41,6 @@ class HotTable(msgspec.Struct, frozen=True):
     """
 
     device_key: Literal["device_id", "sensor_id"]
-    time_key: Literal["timestamp"]
     time_format: Literal["epoch_seconds", "iso8601"]
     retention_days: int
     sensor_type_index: SensorTypeIndex | None = None

@@ -1,5 +1,7 @@
 """The catalogue of functions: for each its size, its environment and exactly what it may do."""
 
+from dataclasses import dataclass
+
 from awacs import dynamodb, glue, kms, s3, sns
 from awacs.aws import Statement
 
@@ -45,86 +47,73 @@ def process_readings(
     )
 
 
-def plan_compaction(
-    settings: Settings, *, key_arn: object, raw: object, processed: object, database: object
-) -> FunctionSpec:
+@dataclass(frozen=True)
+class Lake:
+    """What the steps of a compaction work on: names of buckets and database, and the ARN of the key."""
+
+    raw: object
+    processed: object
+    database: object
+    key_arn: object
+
+
+def plan_compaction(settings: Settings, lake: Lake) -> FunctionSpec:
     """Lists what is to be compacted and writes the plan."""
-    return _batch_function(
+    return _step(
         settings,
+        lake,
         folder="plan_compaction",
         description="List the archive's closed hours and plan their compaction",
         memory_mb=settings.compaction.planner_memory_mb,
-        raw=raw,
-        processed=processed,
-        database=database,
         statements=[
-            iam.list_keys(raw, "raw-data/"),
-            iam.look_for_keys(processed),
-            iam.allow(iam.objects_arn(processed, "runs/*"), s3.GetObject, s3.PutObject),
-            iam.allow(iam.objects_arn(processed, "warehouse/*"), s3.GetObject),
-            *_catalog(database, glue.GetTable),
-            iam.use_key(key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
+            iam.list_keys(lake.raw, "raw-data/"),
+            iam.look_for_keys(lake.processed),
+            iam.allow(iam.objects_arn(lake.processed, "runs/*"), s3.GetObject, s3.PutObject),
+            iam.allow(iam.objects_arn(lake.processed, "warehouse/*"), s3.GetObject),
+            *_catalog(lake.database, glue.GetTable),
         ],
     )
 
 
-def write_parquet(
-    settings: Settings, *, key_arn: object, raw: object, processed: object, database: object
-) -> FunctionSpec:
+def write_parquet(settings: Settings, lake: Lake) -> FunctionSpec:
     """Decodes the objects of one task and writes them as Parquet."""
-    return _batch_function(
+    return _step(
         settings,
+        lake,
         folder="write_parquet",
         description="Write the archive objects of one task as Parquet",
         memory_mb=settings.compaction.worker_memory_mb,
-        raw=raw,
-        processed=processed,
-        database=database,
         statements=[
-            iam.look_for_keys(raw),
-            iam.allow(iam.objects_arn(raw, "raw-data/*"), s3.GetObject),
-            iam.allow(iam.objects_arn(processed, "warehouse/*"), s3.PutObject),
-            iam.allow(iam.objects_arn(processed, "quarantine/*"), s3.PutObject),
-            iam.allow(iam.objects_arn(processed, "runs/*"), s3.PutObject),
-            iam.use_key(key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
+            iam.look_for_keys(lake.raw),
+            iam.allow(iam.objects_arn(lake.raw, "raw-data/*"), s3.GetObject),
+            iam.allow(iam.objects_arn(lake.processed, "warehouse/*"), s3.PutObject),
+            iam.allow(iam.objects_arn(lake.processed, "quarantine/*"), s3.PutObject),
+            iam.allow(iam.objects_arn(lake.processed, "runs/*"), s3.PutObject),
         ],
     )
 
 
-def commit_table(
-    settings: Settings, *, key_arn: object, raw: object, processed: object, database: object
-) -> FunctionSpec:
+def commit_table(settings: Settings, lake: Lake) -> FunctionSpec:
     """Publishes a run's files as one snapshot of the table."""
-    return _batch_function(
+    return _step(
         settings,
+        lake,
         folder="commit_table",
         description="Publish a run's files as one snapshot of the Iceberg table",
         memory_mb=settings.compaction.committer_memory_mb,
-        raw=raw,
-        processed=processed,
-        database=database,
         statements=[
-            iam.look_for_keys(processed),
-            iam.allow(iam.objects_arn(processed, "runs/*"), s3.GetObject, s3.PutObject),
+            iam.look_for_keys(lake.processed),
+            iam.allow(iam.objects_arn(lake.processed, "runs/*"), s3.GetObject, s3.PutObject),
             # nothing may be deleted here: what PyIceberg cleans up after a failed commit stays as an orphan
-            iam.allow(iam.objects_arn(processed, "warehouse/*"), s3.GetObject, s3.PutObject),
-            *_catalog(database, glue.GetTable, glue.CreateTable, glue.UpdateTable),
-            *_find_database(database),
-            iam.use_key(key_arn, "s3", kms.Decrypt, kms.GenerateDataKey),
+            iam.allow(iam.objects_arn(lake.processed, "warehouse/*"), s3.GetObject, s3.PutObject),
+            *_catalog(lake.database, glue.GetTable, glue.CreateTable, glue.UpdateTable),
+            *_find_database(lake.database),
         ],
     )
 
 
-def _batch_function(
-    settings: Settings,
-    *,
-    folder: str,
-    description: str,
-    memory_mb: int,
-    raw: object,
-    processed: object,
-    database: object,
-    statements: list[Statement],
+def _step(
+    settings: Settings, lake: Lake, *, folder: str, description: str, memory_mb: int, statements: list[Statement]
 ) -> FunctionSpec:
     """What the steps of a compaction have in common."""
     return FunctionSpec(
@@ -133,8 +122,8 @@ def _batch_function(
         description=description,
         memory_mb=memory_mb,
         timeout_s=BATCH_TIMEOUT_S,
-        environment={"RAW_BUCKET": raw, "PROCESSED_BUCKET": processed, "LAKE_DATABASE": database},
-        statements=statements,
+        environment={"RAW_BUCKET": lake.raw, "PROCESSED_BUCKET": lake.processed, "LAKE_DATABASE": lake.database},
+        statements=[*statements, iam.use_key(lake.key_arn, "s3", kms.Decrypt, kms.GenerateDataKey)],
     )
 
 

@@ -8,7 +8,7 @@ from config.fields import RESERVED_NAMES
 from config.settings import Settings, SettingsError, environments, load
 
 SMALLEST = """
-system = "plant"
+system = "power-plant"
 region = "eu-central-1"
 raw_bucket.name = "plant-raw-{suffix}"
 processed_bucket.name = "plant-processed-{suffix}"
@@ -77,9 +77,13 @@ def test_a_name_with_a_path_is_no_environment(tmp_path):
             "metrics.t.thresholds.0",
             "exactly one of 'above' and 'below'",
         ),
-        ("[hot_table]\ndevice_key = 'timestamp'", "device_key", "must differ"),
-        ("[hot_table]\ndevice_key = 'machine'\n[metrics.machine]\nunit = '1'", "machine", "no metric may"),
+        ("[hot_table]\ndevice_key = 'machine'", "hot_table.device_key", "'device_id' or 'sensor_id'"),
+        ("[audit]\nbucket_name = 'plant-raw-{suffix}'", "raw_bucket.name and audit.bucket_name", "must differ"),
+        ("[audit]\ntrail_name = 'my--trail'", "audit.trail_name", "match pattern"),
+        ("[audit]\ndata_events = 'read'", "audit.data_events", "'none', 'write' or 'all'"),
         ("[tags]\nowner = 3", "tags.owner", "valid string"),
+        ("[ingest]\nrule_name = '{system}_rule'", "ingest.rule_name", "match pattern"),
+        ("[lake]\ndatabase = '{system}_{suffix}'", "lake.database", "match pattern"),
     ],
 )
 def test_a_bad_value_names_the_file_the_field_and_what_is_allowed(tmp_path, text, field, allowed):
@@ -88,6 +92,26 @@ def test_a_bad_value_names_the_file_the_field_and_what_is_allowed(tmp_path, text
     assert str(tmp_path / "plant.toml") in message
     assert field in message
     assert allowed in message
+
+
+def test_a_name_may_be_as_long_as_aws_allows_once_it_is_filled_in(tmp_path):
+    text = f"suffix = 'x'\n[ingest]\nfirehose_name = '{'f' * 54}-{{suffix}}'"
+
+    assert load_text(tmp_path, text).ingest.firehose_name.endswith("{suffix}")
+    assert "'" + "f" * 54 + "-abcdefghijkl'" in refusal(tmp_path, text, ENVIRONMENT_SUFFIX="abcdefghijkl")
+
+
+@pytest.mark.parametrize("author", ["build[bot]", "Ada <ada@example.com>", "O'Neil", "a" * 257])
+def test_a_tag_that_iam_would_refuse_is_refused_with_its_variable(tmp_path, author):
+    message = refusal(tmp_path, "", COMMIT_AUTHOR=author)
+
+    assert "tags.commit_author:" in message
+    assert "from the environment variable COMMIT_AUTHOR" in message
+
+
+@pytest.mark.parametrize("author", ["Zoë Müller", "ada+ci@example.com", "山田 太郎", "team/ops: a=b"])
+def test_a_tag_may_hold_what_aws_allows(tmp_path, author):
+    assert load_text(tmp_path, "", COMMIT_AUTHOR=author).tags.commit_author == author
 
 
 def test_every_bad_value_is_reported_at_once(tmp_path):
@@ -118,7 +142,7 @@ def test_the_environment_overrides_the_file(tmp_path):
         COMMIT_AUTHOR="Ada",
     )
 
-    assert (settings.suffix, settings.region, settings.stack_name) == ("pr7", "us-east-1", "plant-pr7")
+    assert (settings.suffix, settings.region, settings.stack_name) == ("pr7", "us-east-1", "power-plant-pr7")
     assert settings.tags.model_dump() == {
         "project": "sensorkeep",
         "owner": "ours",
@@ -146,4 +170,4 @@ def test_a_bad_override_is_named(tmp_path):
 def test_names_are_filled_in(tmp_path):
     settings = load_text(tmp_path, "suffix = 'x'")
 
-    assert settings.name("{system}-compact-{suffix}") == "plant-compact-x"
+    assert settings.name("{system}-compact-{suffix}") == "power-plant-compact-x"

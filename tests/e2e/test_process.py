@@ -49,6 +49,11 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return condition()
 
 
+def free_port() -> int:
+    with socket.create_server((state.HOST, 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 def worker_of_a_function(running: process.Running) -> int:
     """Create and call a function; the process id of what runs it."""
     code = io.BytesIO()
@@ -68,6 +73,26 @@ def worker_of_a_function(running: process.Running) -> int:
 
 def test_a_second_start_finds_the_first_emulator(state_dir: Path) -> None:
     assert start(state_dir) == start(state_dir) == process.running(state_dir)
+
+
+def test_emulators_that_start_at_once_have_ports_of_their_own(tmp_path: Path) -> None:
+    program = "import sys; from pathlib import Path; from local import process; "
+    program += f"process.PORT, process.MQTT_PORT = {free_port()}, {free_port()}; "
+    program += f"process.start('{REGION}', state_dir=Path(sys.argv[1]))"
+    state_dirs = [tmp_path / "one", tmp_path / "two"]
+    try:
+        starters = [
+            subprocess.Popen([sys.executable, "-c", program, str(state_dir)], cwd=process.ROOT)
+            for state_dir in state_dirs
+        ]
+        assert [starter.wait() for starter in starters] == [0, 0]
+        one, two = (process.running(state_dir) for state_dir in state_dirs)
+        assert one is not None
+        assert two is not None
+        assert len({one.port, one.mqtt_port, two.port, two.mqtt_port}) == 4
+    finally:
+        for state_dir in state_dirs:
+            process.stop(state_dir)
 
 
 def test_both_ports_are_closed_to_other_addresses(state_dir: Path) -> None:

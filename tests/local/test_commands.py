@@ -76,12 +76,15 @@ def test_settings_that_cannot_be_used_are_told_in_a_sentence(
         assert "suffix" in capsys.readouterr().err
 
 
-def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [LookupError, BrokenPipeError])
+def test_a_fault_of_our_own_and_a_closed_pipe_are_not_told_as_the_persons(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken() -> None:
-        raise LookupError
+        raise error
 
     monkeypatch.setattr(process, "running", broken)
-    with pytest.raises(LookupError):
+    with pytest.raises(error):
         __main__.main(["env"])
 
 

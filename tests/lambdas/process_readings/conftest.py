@@ -29,7 +29,6 @@ SETTINGS = {
     },
     "hot_table": {
         "device_key": "device_id",
-        "time_key": "timestamp",
         "time_format": "epoch_seconds",
         "retention_days": 7,
         "sensor_type_index": {"name": "SensorTypeIndex", "shards": 10},

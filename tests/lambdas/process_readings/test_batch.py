@@ -14,7 +14,7 @@ from sensors.reading import RESERVED_NAMES, Reading
 from sensors.settings import HotTable, Limits
 from tests.lambdas.process_readings.conftest import ARRIVED_MS, event, payload
 
-ITEMS = Items(HotTable("device_id", "timestamp", "epoch_seconds", retention_days=7))
+ITEMS = Items(HotTable("device_id", "epoch_seconds", retention_days=7))
 
 PAYLOADS = st.one_of(
     st.builds(payload, st.sampled_from(["a", "b"]), st.integers(0, 3), temperature=st.integers(-300, 300)),
@@ -89,7 +89,7 @@ def test_an_item_tells_its_reading_and_its_values_whatever_their_names():
     def check(measured_at_ms, metrics, attributes):
         reading = Reading("pump-1", measured_at_ms, metrics, attributes, ARRIVED_MS, 0, late=False)
         for time_format in ("epoch_seconds", "iso8601"):
-            items = Items(HotTable("device_id", "timestamp", time_format, retention_days=7))
+            items = Items(HotTable("device_id", time_format, retention_days=7))
             put_request = json.loads(items.put_request(reading, "now"))
             item = put_request["PutRequest"]["Item"]
 
