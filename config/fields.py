@@ -56,6 +56,9 @@ FirehoseName = Annotated[str, Field(pattern=_NAME, max_length=64), Placeholders]
 FunctionName = Annotated[str, Field(pattern=_NAME, max_length=64), Placeholders]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9{][a-z0-9{}-]*$", max_length=63), Placeholders]
 RuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}]+$", max_length=124), Placeholders]
+TrailName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9{}]+([_-][A-Za-z0-9{}]+)*$", min_length=3, max_length=128), Placeholders
+]
 DatabaseName = Annotated[str, Field(pattern=r"^[a-z0-9_{}]+$", max_length=255), Placeholders]
 
 

@@ -16,6 +16,7 @@ from config.fields import (
     RuleName,
     ScheduleExpression,
     TagValue,
+    TrailName,
 )
 
 
@@ -59,6 +60,26 @@ class AccessLogs(Model):
 
     bucket_name: BucketName = Field("{system}-logs-{suffix}", description="Start of the bucket's name.")
     retention_days: int = Field(365, ge=1, description="Days an access log is kept.")
+
+
+class Audit(Model):
+    """The record of who did what in the account: a CloudTrail trail, its bucket, its log group and its insights."""
+
+    enabled: bool = Field(False, description="Whether there is a trail. An account has at most five in a region.")
+    trail_name: TrailName = Field("{system}-audit-{suffix}", description="Name of the trail.")
+    bucket_name: BucketName = Field("{system}-trail-{suffix}", description="Start of the name of the trail's bucket.")
+    multi_region: bool = Field(
+        True,
+        description="Record every region, not only this one. IAM, STS and CloudFront report to us-east-1: a trail of"
+        " another region alone does not see them.",
+    )
+    data_events: Literal["none", "write", "all"] = Field(
+        "none",
+        description="Which requests for objects of the raw and the processed bucket are recorded, each at a cost; those"
+        " for the trail's own bucket and the access logs never are.",
+    )
+    retention_days: int = Field(365, ge=1, description="Days the trail's bucket keeps what the trail wrote.")
+    noncurrent_days: int = Field(30, ge=1, description="Days an overwritten or deleted object version is kept there.")
 
 
 class Ingest(Model):

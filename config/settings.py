@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from config.fields import MetricName, Model
 from config.sections import (
     AccessLogs,
     Alerts,
+    Audit,
     Bucket,
     Compaction,
     Decoding,
@@ -60,6 +61,7 @@ class Settings(Model):
     raw_bucket: RawBucket = Field(description="Archive of what devices sent.")
     processed_bucket: Bucket = Field(description="Iceberg table, quarantine and run manifests.")
     access_logs: AccessLogs = Field(default_factory=AccessLogs, description="S3 access logs.")
+    audit: Audit = Field(default_factory=Audit, description="Audit trail.")
     ingest: Ingest = Field(default_factory=Ingest, description="MQTT, stream and archive delivery.")
     hot_table: HotTable = Field(default_factory=HotTable, description="Recent readings by key.")
     realtime: Realtime = Field(description="Real-time processing.")
@@ -73,6 +75,22 @@ class Settings(Model):
         default_factory=dict,
         description="Further outputs of the root stack: name → the output of a nested stack that it repeats.",
     )
+
+    @model_validator(mode="after")
+    def _buckets_apart(self) -> "Settings":
+        fields = {
+            "raw_bucket.name": self.raw_bucket.name,
+            "processed_bucket.name": self.processed_bucket.name,
+            "access_logs.bucket_name": self.access_logs.bucket_name,
+            "audit.bucket_name": self.audit.bucket_name,
+        }
+        users: dict[str, list[str]] = {}
+        for field, template in fields.items():
+            users.setdefault(self.name(template), []).append(field)
+        for name, shared in users.items():
+            if len(shared) > 1:
+                raise ValueError(f"{' and '.join(shared)} must differ, and all are '{name}'")
+        return self
 
     def name(self, template: str) -> str:
         """A resource's name: the settings' text with `{system}` and `{suffix}` filled in."""

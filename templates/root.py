@@ -1,27 +1,32 @@
 """Root: nests the stacks in the order in which they depend on each other, and repeats what they offer."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from troposphere import Template
 
 from config.settings import Settings
-from templates import batch, ingest, monitoring, realtime, security, storage
+from templates import audit, batch, ingest, monitoring, realtime, security, storage
 from templates.shared.limits import BuildError
 from templates.shared.wiring import nest, offers
 
 STACKS = {
     "security": security.build,
     "storage": storage.build,
+    "audit": audit.build,
     "ingest": ingest.build,
     "realtime": realtime.build,
     "batch": batch.build,
     "monitoring": monitoring.build,
 }
 
+OPTIONAL: dict[str, Callable[[Settings], bool]] = {"audit": lambda settings: settings.audit.enabled}
+"""Stacks that only some systems have."""
+
 
 def stacks(settings: Settings) -> dict[str, Template]:
     """Every template of a system by name, the root last."""
-    nested = {name: build_stack(settings) for name, build_stack in STACKS.items()}
+    wanted = (name for name in STACKS if name not in OPTIONAL or OPTIONAL[name](settings))
+    nested = {name: STACKS[name](settings) for name in wanted}
     return {**nested, "root": build(settings, nested)}
 
 

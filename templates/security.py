@@ -55,7 +55,7 @@ def build(settings: Settings) -> Template:
             Description=f"Data of {settings.stack_name}",
             EnableKeyRotation=True,
             PendingWindowInDays=settings.security.key_deletion_window_days,
-            KeyPolicy=iam.policy(_administer(), _work(), _encrypt_logs(), _deliver_alarms()),
+            KeyPolicy=iam.policy(_administer(), _work(), _encrypt_logs(), _deliver_alarms(), *_encrypt_trail(settings)),
             # A deleted key is deleted data. No RetainExceptOnCreate: a key has no name that could be taken.
             DeletionPolicy=Retain,
             UpdateReplacePolicy=Retain,
@@ -107,3 +107,18 @@ def _deliver_alarms() -> Statement:
         StringEquals("aws:SourceAccount", AccountId),
         ArnLike("aws:SourceArn", iam.arn("cloudwatch", "alarm:*")),
     )
+
+
+def _encrypt_trail(settings: Settings) -> list[Statement]:
+    """The audit trail, and no other. Its bucket has a bucket key, for which CloudTrail needs `Decrypt` as well
+    (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/create-kms-key-policy-for-cloudtrail.html)."""
+    if not settings.audit.enabled:
+        return []
+    principal = Principal("Service", "cloudtrail.amazonaws.com")
+    arn = iam.trail_arn(settings.name(settings.audit.trail_name))
+    its_files = StringEquals({"aws:SourceArn": arn, "kms:EncryptionContext:aws:cloudtrail:arn": arn})
+    encryption = (kms.Decrypt, kms.GenerateDataKey, kms.GenerateDataKeyWithoutPlaintext)
+    return [
+        _statement("EncryptTrail", principal, encryption, its_files),
+        _statement("DescribeForTrail", principal, (kms.DescribeKey,), StringEquals("aws:SourceArn", arn)),
+    ]

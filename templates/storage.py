@@ -15,9 +15,7 @@ def build(settings: Settings) -> Template:
     """Everything that holds data."""
     template = Template("Buckets, tables and catalog")
     key_arn = needs(template, "KeyArn", "Key that encrypts the data")
-    access_logs = access_logs_bucket(
-        template, settings, sources=[settings.raw_bucket.name, settings.processed_bucket.name]
-    )
+    access_logs = access_logs_bucket(template, settings, sources=_logged(settings))
     raw = _raw_bucket(template, settings, key_arn, access_logs)
     processed = _processed_bucket(template, settings, key_arn, access_logs)
     table = template.add_resource(_readings_table(settings, key_arn))
@@ -26,10 +24,17 @@ def build(settings: Settings) -> Template:
         template,
         RawBucketName=raw.ref(),
         ProcessedBucketName=processed.ref(),
+        AccessLogsBucketName=access_logs.ref(),
         ReadingsTableName=table.ref(),
         LakeDatabaseName=database.ref(),
     )
     return template
+
+
+def _logged(settings: Settings) -> list[str]:
+    """Names of the buckets that log to the access logs: those of this stack, and the audit trail's."""
+    trail = [settings.audit.bucket_name] if settings.audit.enabled else []
+    return [settings.raw_bucket.name, settings.processed_bucket.name, *trail]
 
 
 def _raw_bucket(template: Template, settings: Settings, key_arn: Ref, access_logs: s3.Bucket) -> s3.Bucket:

@@ -10,6 +10,7 @@ from local.additions import (
     nested_update,
     retention,
     rule_sql,
+    trails,
 )
 
 EVENT_SOURCE_STOP_S = 8.0  # of local.process.STOP_TIMEOUT_S; an invocation that takes longer is made again
@@ -26,6 +27,7 @@ class Additions:
         nested_update.install()
         retention.install()
         rule_sql.install()
+        trails.install()
         iot_actions.install()
         self._poller = kinesis_poller.install()
         self._delivery = firehose.install()

@@ -38,6 +38,28 @@ def demand(role_arn: str, session: str, *requests: tuple[str, str]) -> None:
             )
 
 
+def demand_of_policy(policy: str, service: str, action: str, resource: str, conditions: dict[str, str]) -> None:
+    """Raise RefusedError unless a resource's policy lets an AWS service do something under these condition keys."""
+    from ministack import app
+    from ministack.core import iam_evaluator as evaluator
+    from ministack.core.responses import get_account_id, get_region
+
+    if not app.AUTH:
+        return
+    context = evaluator.EvalContext(
+        principal_arn=service,
+        principal_type="Service",
+        principal_account=get_account_id(),
+        action=action,
+        resource_arn=resource,
+        region=get_region(),
+        secure_transport=True,
+        service_context={key.lower(): value for key, value in conditions.items()},
+    )
+    if evaluator.evaluate_resource_policy(policy, context, service=service).decision != "Allow":
+        raise RefusedError(f"AccessDenied: {service} is not authorized to perform: {action} on resource: {resource}")
+
+
 def put_object(bucket: str, key: str, body: bytes) -> None:
     """Write an object from a thread other than the event loop's. Raises RefusedError."""
     from ministack import app

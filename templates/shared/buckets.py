@@ -5,7 +5,7 @@ from typing import Any
 
 from awacs import s3 as s3_actions
 from awacs.aws import Allow, ArnLike, Condition, Principal, Statement, StringEquals
-from troposphere import AccountId, Retain, RetainExceptOnCreate, Template, s3
+from troposphere import AccountId, Ref, Retain, RetainExceptOnCreate, Template, s3
 
 from config.settings import Settings
 from templates.shared import iam
@@ -24,11 +24,14 @@ def data_bucket(
     name: str,
     *,
     key_arn: object,
-    access_logs: s3.Bucket,
+    access_logs: s3.Bucket | Ref,
     lifecycle: Iterable[s3.LifecycleRule],
     **options: Any,
 ) -> s3.Bucket:
-    """Add a bucket that the customer-managed key encrypts, and its policy."""
+    """Add a bucket that the customer-managed key encrypts, and its policy.
+
+    `access_logs` is the bucket of access logs, or the name of the one that an earlier stack made.
+    """
     by_key = s3.ServerSideEncryptionByDefault(SSEAlgorithm="aws:kms", KMSMasterKeyID=key_arn)
     return _bucket(
         template,
@@ -38,12 +41,18 @@ def data_bucket(
         # the bucket key saves almost every request to KMS
         encryption=s3.ServerSideEncryptionRule(ServerSideEncryptionByDefault=by_key, BucketKeyEnabled=True),
         lifecycle=lifecycle,
-        LoggingConfiguration=s3.LoggingConfiguration(
-            DestinationBucketName=access_logs.ref(), LogFilePrefix=f"{title.removesuffix('Bucket').lower()}/"
-        ),
-        DependsOn=_policy_title(access_logs.title),  # until that policy is there, logs are refused and lost
+        **_log_to(access_logs, f"{title.removesuffix('Bucket').lower()}/"),
         **options,
     )
+
+
+def _log_to(access_logs: s3.Bucket | Ref, prefix: str) -> dict[str, Any]:
+    """Until the policy of the bucket of access logs is there, logs are refused and lost."""
+    if isinstance(access_logs, Ref):
+        return {
+            "LoggingConfiguration": s3.LoggingConfiguration(DestinationBucketName=access_logs, LogFilePrefix=prefix)
+        }
+    return {**_log_to(access_logs.ref(), prefix), "DependsOn": policy_title(access_logs.title)}
 
 
 def access_logs_bucket(template: Template, settings: Settings, sources: Iterable[str]) -> s3.Bucket:
@@ -121,9 +130,10 @@ def _bucket(
     template.add_resource(bucket)
     document = iam.policy(iam.refuse_plain_http(bucket.ref()), *statements)
     # kept like its bucket: what outlives the stack still refuses plain HTTP, and its logs are still accepted
-    template.add_resource(s3.BucketPolicy(_policy_title(title), Bucket=bucket.ref(), PolicyDocument=document, **KEEP))
+    template.add_resource(s3.BucketPolicy(policy_title(title), Bucket=bucket.ref(), PolicyDocument=document, **KEEP))
     return bucket
 
 
-def _policy_title(bucket_title: str) -> str:
+def policy_title(bucket_title: str) -> str:
+    """Logical id of a bucket's policy."""
     return f"{bucket_title}Policy"

@@ -41,6 +41,11 @@ def table_arn(table: object) -> Sub:
     return arn("dynamodb", "table/${Table}", Table=table)
 
 
+def trail_arn(trail: str) -> Sub:
+    """ARN of a CloudTrail trail by name: literal, since policies that the trail waits for cannot refer to it."""
+    return arn("cloudtrail", f"trail/{trail}")
+
+
 def allow(resource: object, *actions: Action, condition: Condition | None = None) -> Statement:
     """Allow the actions on one resource."""
     statement = Statement(Effect=Allow, Action=list(actions), Resource=[resource])

@@ -17,12 +17,19 @@ FUNCTIONS = {
     "core.iam_evaluator._gather_role_policies": "(role_name, account_id)",
     "core.iam_evaluator._permissions_boundary": "(store, name, account_id)",
     "core.iam_evaluator.evaluate": "(ctx, policies, limits)",
+    "core.iam_evaluator.evaluate_resource_policy": "(doc, ctx, service, named_only, direct_only)",
     "core.responses.get_account_id": "()",
     "core.responses.get_region": "()",
     "core.responses.request_scope": "(account_id, region)",
     "services.cloudformation.provisioners._cw_metric_alarm_record": "(name, props)",
     "services.cloudformation.provisioners._update_resource": "(resource_type, physical_id, old_props, new_props, "
     "stack_name, logical_id, old_attrs)",
+    "services.cloudtrail._delete_trail": "(body)",
+    "services.cloudtrail._err": "(code, msg, status)",
+    "services.cloudtrail._find_mutable_trail": "(raw)",
+    "services.cloudtrail._find_visible_trail": "(raw)",
+    "services.cloudtrail._ok": "(body)",
+    "services.cloudtrail._trail_arn": "(name)",
     "services.firehose._apply_lambda_processors": "(stream, dest, records, metadata_sink, partition_sink)",
     "services.firehose._deliver_records_to_s3": "(stream, dest, records)",
     "services.firehose._deliver_to_s3": "(stream, dest, record_data, lambda_keys)",
@@ -43,18 +50,25 @@ FUNCTIONS = {
     "services.kinesis._ensure_base64": "(value)",
     "services.kinesis._expire_records": "(stream)",
     "services.kinesis.put_record_internal": "(stream_arn, partition_key, data)",
+    "services.kms.key_policy_for_arn": "(resource_arn)",
     "services.lambda_svc._apply_filter_criteria": "(records, esm)",
     "services.lambda_svc._execute_function": "(func, event)",
     "services.lambda_svc._execute_function_warm": "(func, event, request_id)",
     "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
     "services.lambda_svc._iter_all_esms": "()",
     "services.lambda_svc._poll_kinesis": "()",
+    "services.s3.bucket_policy_for_arn": "(resource_arn)",
     "services.s3.handle_request": "(method, path, headers, body, query_params, signed_path, enforce_bucket_region, "
     "internal, access_point_region, access_point)",
 }
 
 STORES = {
     "services.cloudformation._stacks": "get",
+    "services.cloudformation.provisioners._REPLACING_PROPERTIES": "__setitem__",
+    "services.cloudformation.provisioners._RESOURCE_HANDLERS": "__setitem__",
+    "services.cloudformation.provisioners._STACK_TAG_PROPERTY": "__setitem__",
+    "services.cloudtrail._DISPATCH": "__setitem__",
+    "services.cloudtrail._trail_tags": "pop",
     "services.firehose._streams": "all_items",
     "services.iam._roles": "get_scoped",
     "services.iot._MISSING": "__class__",
@@ -88,8 +102,26 @@ def test_a_store_is_there(path: str) -> None:
 def test_a_request_to_the_policy_evaluator_has_the_fields_that_we_give() -> None:
     from ministack.core.iam_evaluator import EvalContext
 
-    needed = {"principal_arn", "principal_type", "principal_account", "action", "resource_arn", "region"}
+    caller = {"principal_arn", "principal_type", "principal_account"}
+    needed = caller | {"action", "resource_arn", "region", "secure_transport", "service_context"}
     assert needed <= set(inspect.signature(EvalContext).parameters)
+
+
+def test_cloudformation_does_not_know_trails_and_a_resource_type_has_the_handlers_that_we_give() -> None:
+    from ministack.services.cloudformation import provisioners
+
+    assert "AWS::CloudTrail::Trail" not in provisioners._RESOURCE_HANDLERS
+    assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS["AWS::Kinesis::Stream"])
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["AddTags", "CreateTrail", "PutEventSelectors", "RemoveTags", "StartLogging", "StopLogging", "UpdateTrail"],
+)
+def test_cloudtrail_knows_the_actions_that_we_call(action: str) -> None:
+    from ministack.services import cloudtrail
+
+    assert action in cloudtrail._DISPATCH
 
 
 def test_a_stream_record_has_the_fields_that_we_read() -> None:

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from config.settings import environments, load
-from tests.templates.walking import Stack, all_stacks, stacks_named, stacks_of
+from tests.templates.walking import Stack, all_stacks, stacks_named, stacks_of, stacks_with
 
 HOLDS_DATA = ("AWS::KMS::Key", "AWS::S3::Bucket", "AWS::DynamoDB::Table", "AWS::Glue::Database")
 NAMED = (
@@ -18,11 +18,15 @@ NAMED = (
     "TopicName",
     "DeliveryStreamName",
     "RuleName",
+    "TrailName",
     "DashboardName",
     "AlarmName",
     "Name",
 )
 
+buckets = pytest.mark.parametrize(
+    "stack", stacks_with("AWS::S3::Bucket"), ids=lambda stack: f"{stack.environment}-{stack.name}"
+)
 storage = pytest.mark.parametrize("stack", stacks_named("storage"), ids=lambda stack: stack.environment)
 
 
@@ -35,7 +39,8 @@ def data_buckets(stack: Stack) -> list[dict]:
 def test_data_outlives_its_stack():
     held = [item for stack in all_stacks() for item in stack.resources(*HOLDS_DATA).values()]
 
-    assert len(held) == len(environments()) * 6  # key, three buckets, table, database
+    # key, three buckets, table, database, and the bucket of a trail
+    assert len(held) == len(environments()) * 6 + len(stacks_named("audit"))
     for item in held:
         assert item["DeletionPolicy"] in ("Retain", "RetainExceptOnCreate")
         assert item["UpdateReplacePolicy"] == "Retain"
@@ -49,7 +54,7 @@ def test_the_key_rotates_and_its_deletion_can_be_undone(stack):
     assert key["PendingWindowInDays"] == 30
 
 
-@storage
+@buckets
 def test_every_bucket_is_private_versioned_and_tidied(stack):
     for bucket in stack.properties("AWS::S3::Bucket").values():
         assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
@@ -60,7 +65,7 @@ def test_every_bucket_is_private_versioned_and_tidied(stack):
         assert {"NoncurrentVersionExpiration", "AbortIncompleteMultipartUpload"} <= rules
 
 
-@storage
+@buckets
 def test_no_two_lifecycle_rules_of_a_bucket_expire_the_same_objects(stack):
     """S3 may refuse them as overlapping: expiring objects and expiring delete markers are one action there."""
     for bucket in stack.properties("AWS::S3::Bucket").values():
@@ -77,7 +82,7 @@ def test_access_logs_are_deleted_when_the_settings_say(stack):
     assert rule["ExpirationInDays"] == stack.settings.access_logs.retention_days
 
 
-@storage
+@buckets
 def test_every_bucket_refuses_plain_http(stack):
     policies = stack.properties("AWS::S3::BucketPolicy")
 
@@ -203,7 +208,8 @@ def test_systems_with_the_same_suffix_share_no_name_in_a_region():
 def test_log_groups_are_encrypted_and_kept_as_long_as_the_settings_say():
     groups = [(stack, group) for stack in all_stacks() for group in stack.properties("AWS::Logs::LogGroup").values()]
 
-    assert len(groups) == len(environments()) * 6  # Firehose, four functions, the state machine
+    # Firehose, four functions, the state machine, and a trail
+    assert len(groups) == len(environments()) * 6 + len(stacks_named("audit"))
     for stack, group in groups:
         assert group["KmsKeyId"] == {"Ref": "KeyArn"}
         assert group["RetentionInDays"] == stack.settings.log_retention_days

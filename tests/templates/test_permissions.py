@@ -9,6 +9,7 @@ from tests.templates.exemptions import ANY_RESOURCE
 from tests.templates.walking import Statement, all_stacks, role_statements, stacks_named, statements
 
 CONDITIONS_OF_TRUST = {
+    "cloudtrail.amazonaws.com": set(),  # CloudTrail passes none when it takes the role of its log group
     "iot.amazonaws.com": {"aws:SourceAccount", "aws:SourceArn"},
     "firehose.amazonaws.com": {"sts:ExternalId"},
     "lambda.amazonaws.com": set(),  # Lambda passes no source when it takes a function's role

@@ -10,6 +10,7 @@ from templates.shared.wiring import needs, nest, offers
 from tests.templates.walking import Stack, all_stacks, references, walk
 
 CANONICAL = {
+    "AccessLogsBucketName",
     "AlertsTopicArn",
     "AlertsTopicName",
     "CommitTableName",
@@ -41,6 +42,7 @@ PROMISED = {
         "SnsTopicName",
     },
     "manufacturing": {
+        "CloudtrailName",
         "KinesisStreamName",
         "KmsKeyId",
         "LambdaFunctionName",

@@ -68,6 +68,11 @@ def stacks_named(name: str) -> list[Stack]:
     return [stack for stack in all_stacks() if stack.name == name]
 
 
+def stacks_with(kind: str) -> list[Stack]:
+    """Stacks that have a resource of this type."""
+    return [stack for stack in all_stacks() if stack.resources(kind)]
+
+
 def walk(value: Any) -> Iterator[Any]:
     """The value and everything inside it."""
     yield value
