@@ -55,8 +55,14 @@ BucketName = Annotated[str, Field(pattern=r"^[a-z0-9{][a-z0-9{}-]*$", max_length
 RuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}]+$", max_length=128), Placeholders]
 DatabaseName = Annotated[str, Field(pattern=r"^[a-z0-9_{}]+$", max_length=255), Placeholders]
 
+TemplateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}-]+$", max_length=64), Placeholders]
+LogGroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}/.#-]+$", max_length=512), Placeholders]
+
 AttributeName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=255)]
 """Name of a key attribute of the hot table."""
+
+ThingAttribute = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,127}$")]
+"""Name of an attribute of a thing in the device registry."""
 
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)]
 """Name of a metric: a column of the Iceberg table and an attribute of the hot table."""

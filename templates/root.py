@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from troposphere import Template
 
 from config.settings import Settings
-from templates import batch, ingest, monitoring, realtime, security, storage
+from templates import batch, devices, ingest, monitoring, realtime, security, storage
 from templates.shared.limits import BuildError
 from templates.shared.wiring import nest, offers
 
@@ -13,6 +13,7 @@ STACKS = {
     "security": security.build,
     "storage": storage.build,
     "ingest": ingest.build,
+    "devices": devices.build,
     "realtime": realtime.build,
     "batch": batch.build,
     "monitoring": monitoring.build,

@@ -6,6 +6,7 @@ from local.additions import (
     firehose,
     function_errors,
     iot_actions,
+    iot_logging,
     kinesis_poller,
     nested_update,
     retention,
@@ -27,6 +28,7 @@ class Additions:
         retention.install()
         rule_sql.install()
         iot_actions.install()
+        iot_logging.install()
         self._poller = kinesis_poller.install()
         self._delivery = firehose.install()
 
