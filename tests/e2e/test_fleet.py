@@ -186,7 +186,7 @@ def test_the_command_prints_the_counts_as_json(
 ) -> None:
     monkeypatch.setattr(state, "running", lambda: running)
 
-    code = main(["simulate", "--devices", "2", "--rate", "50", "--duration", "1", "--json"])
+    code = main(["simulate", "--devices", "2", "--rate", "50", "--duration", "1", "--prefix", "command", "--json"])
 
     assert (code, json.loads(capsys.readouterr().out)["expected"]["stored"]) == (0, 50)
 

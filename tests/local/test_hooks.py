@@ -55,6 +55,7 @@ FUNCTIONS = {
 
 STORES = {
     "services.cloudformation._stacks": "get",
+    "services.cloudformation.provisioners._RESOURCE_HANDLERS": "__setitem__",
     "services.firehose._streams": "all_items",
     "services.iam._roles": "get_scoped",
     "services.iot._MISSING": "__class__",

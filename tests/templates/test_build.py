@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 import build
 from config.settings import OVERRIDES, environments, load
+from templates.root import STACKS
 from templates.shared.catalogue import FUNCTIONS
 from templates.shared.limits import BuildError, check_bucket_name, check_function, check_template
 
@@ -95,7 +96,7 @@ def test_an_upload_puts_every_artifact_once_under_a_key_of_its_hash(tmp_path):
     first = dict(bucket.objects)
     build.build("dev", tmp_path / "two", bucket="artifacts", s3=bucket)
 
-    assert bucket.puts == len(first) == len(FUNCTIONS) + 6
+    assert bucket.puts == len(first) == len(FUNCTIONS) + len(STACKS)
     for key, content in first.items():
         assert key.startswith("sensorkeep-dev/")
         assert hashlib.sha256(content).hexdigest()[:20] in key

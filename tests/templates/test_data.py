@@ -17,6 +17,9 @@ NAMED = (
     "LogGroupName",
     "TopicName",
     "DeliveryStreamName",
+    "ThingTypeName",
+    "PolicyName",
+    "TemplateName",
     "RuleName",
     "DashboardName",
     "AlarmName",
@@ -173,7 +176,7 @@ def test_systems_with_the_same_suffix_share_no_name_in_a_region():
 def test_log_groups_are_encrypted_and_kept_as_long_as_the_settings_say():
     groups = [(stack, group) for stack in all_stacks() for group in stack.properties("AWS::Logs::LogGroup").values()]
 
-    assert len(groups) == len(environments()) * 6  # Firehose, four functions, the state machine
+    assert len(groups) == len(environments()) * 7  # Firehose, topic rules, four functions, the state machine
     for stack, group in groups:
         assert group["KmsKeyId"] == {"Ref": "KeyArn"}
         assert group["RetentionInDays"] == stack.settings.log_retention_days
