@@ -34,7 +34,14 @@ CERTIFICATE_ID = "AWS::IoT::Certificate::Id"
 
 SERIAL_NUMBER = "SerialNumber"
 
-RULE_EVENTS = ("FunctionExecution", "RuleExecution", "RuleMatch", "RuleMessageThrottled", "RuleNotFound")
+RULE_EVENTS = (
+    "FunctionExecution",
+    "RuleExecution",
+    "RuleMatch",
+    "RuleMessageThrottled",
+    "RuleNotFound",
+    "StartingRuleExecution",
+)
 """https://docs.aws.amazon.com/iot/latest/developerguide/cwl-format.html#log-rules"""
 
 

@@ -13,6 +13,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from local import process
 
 WAIT_S = 15.0
+CONNECTED = "Success"
 CLOSED = "closed"
 """The answer of a broker that ends the connection instead of giving one."""
 
@@ -71,4 +72,4 @@ class MqttClient:
         return str(self._codes.get(timeout=WAIT_S))
 
     def _received(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        self._messages.put((message.topic, message.payload))
+        self._messages.put((message.topic, bytes(message.payload)))
