@@ -84,24 +84,30 @@ class Registry:
         return path
 
     def _accepts(self, device: Device) -> bool:
-        """Whether the device's files are there and IoT knows the certificate as active."""
+        """Whether the device's files are there, and IoT knows the certificate as active and with the site's policy."""
         if not (device.certificate.exists() and device.key.exists()):
             return False
         certificate_id = x509.load_pem_x509_certificate(device.certificate.read_bytes()).fingerprint(SHA256()).hex()
         try:
-            known = self._iot.describe_certificate(certificateId=certificate_id)
+            known = self._iot.describe_certificate(certificateId=certificate_id)["certificateDescription"]
         except self._iot.exceptions.ResourceNotFoundException:
             return False
-        return bool(known["certificateDescription"]["status"] == "ACTIVE")
+        policies = self._iot.list_attached_policies(target=known["certificateArn"])["policies"]
+        return known["status"] == "ACTIVE" and any(policy["policyName"] == self._site.policy for policy in policies)
 
     def _create(self, device: Device, attributes: dict[str, str]) -> None:
         """Make thing and certificate; the certificate's file comes last, so that what it belongs to is complete."""
+        try:
+            self._iot.create_thing(
+                thingName=device.name,
+                thingTypeName=self._site.thing_type,
+                attributePayload={"attributes": attributes},
+            )
+        except self._iot.exceptions.ResourceAlreadyExistsException as error:
+            raise FleetError(
+                f"{device.name} is registered already, and not as a device of this fleet: {error}"
+            ) from error
         made = self._iot.create_keys_and_certificate(setAsActive=True)
-        self._iot.create_thing(
-            thingName=device.name,
-            thingTypeName=self._site.thing_type,
-            attributePayload={"attributes": attributes},
-        )
         self._iot.attach_policy(policyName=self._site.policy, target=made["certificateArn"])
         self._iot.attach_thing_principal(thingName=device.name, principal=made["certificateArn"])
         device.certificate.unlink(missing_ok=True)

@@ -116,6 +116,26 @@ def test_a_certificate_that_was_revoked_is_replaced(running: state.Running, regi
     assert device.certificate.read_bytes() != before
 
 
+def test_a_certificate_without_the_policy_of_the_stack_is_replaced(
+    running: state.Running, registry: Registry, site: Site
+) -> None:
+    (device,) = registry.provision(["stray-1"])
+    before = device.certificate.read_bytes()
+    principal = iot(running).list_thing_principals(thingName="stray-1")["principals"][0]
+    iot(running).detach_policy(policyName=site.policy, target=principal)
+
+    list(registry.provision(["stray-1"]))
+
+    assert device.certificate.read_bytes() != before
+
+
+def test_a_name_that_another_kind_of_device_has_is_refused(running: state.Running, registry: Registry) -> None:
+    iot(running).create_thing(thingName="taken-1")
+
+    with pytest.raises(FleetError, match="taken-1 is registered already, and not as a device of this fleet"):
+        list(registry.provision(["taken-1"]))
+
+
 def test_a_device_cannot_publish_to_a_topic_that_is_not_its_own(running: state.Running, registry: Registry) -> None:
     tally = Tally()
     message = Message("narrow-1", 0.0, b"{}", Kind.NORMAL)
