@@ -144,7 +144,7 @@ def _provisioning_body(settings: Settings) -> dict[str, object]:
     """What IoT makes of a device that registers: https://docs.aws.amazon.com/iot/latest/developerguide/provision-template.html
 
     The thing carries the id of its certificate. A name that is registered already has another one, which is a conflict
-    that fails: whoever holds a claim cannot take over a device that exists (see docs/decisions/0015).
+    that fails: whoever holds a claim cannot take over a device that exists (see docs/decisions/0016).
     """
     attributes = settings.devices.searchable_attributes
     parameters = (SERIAL_NUMBER, *attributes, CERTIFICATE_ID)
