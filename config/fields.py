@@ -61,9 +61,15 @@ TrailName = Annotated[
 ]
 DatabaseName = Annotated[str, Field(pattern=r"^[a-z0-9_{}]+$", max_length=255), Placeholders]
 
+TemplateName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}-]+$", max_length=64), Placeholders]
+LogGroupName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}/.#-]+$", max_length=512), Placeholders]
+
 
 TagValue = Annotated[str, Field(pattern=r"^[\p{L}\p{Z}\p{N}_.:/=+@-]+$", max_length=256)]
 """What every tagged service accepts; IAM and SNS refuse brackets, and with them the whole deployment."""
+
+ThingAttribute = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,127}$")]
+"""Name of an attribute of a thing in the device registry."""
 
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)]
 """Name of a metric: a column of the Iceberg table and an attribute of the hot table."""

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
+from config.devices import Devices
 from config.fields import MetricName, Model
 from config.sections import (
     AccessLogs,
@@ -63,6 +64,7 @@ class Settings(Model):
     access_logs: AccessLogs = Field(default_factory=AccessLogs, description="S3 access logs.")
     audit: Audit = Field(default_factory=Audit, description="Audit trail.")
     ingest: Ingest = Field(default_factory=Ingest, description="MQTT, stream and archive delivery.")
+    devices: Devices = Field(default_factory=Devices, description="Device registry.")
     hot_table: HotTable = Field(default_factory=HotTable, description="Recent readings by key.")
     realtime: Realtime = Field(description="Real-time processing.")
     decoding: Decoding = Field(default_factory=Decoding, description="Decoder limits.")

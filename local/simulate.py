@@ -10,11 +10,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from config import settings
 from local import state
 from local.fleet import FleetError, generate, replay
+from local.fleet.devices import Site
 from local.fleet.shipment import Shipment, ship
 from local.fleet.summary import fleet_progress, show
+from local.status import look
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +53,9 @@ def run(given: argparse.Namespace) -> int:
         return 1
     report = replay.Report()
     shipment = _recorded(given, report) if given.replay else _simulated(given)
+    site = Site.of(look(running)["outputs"])
     with fleet_progress(Console(stderr=True, quiet=given.json)) as progress:
-        sent = ship(running, settings.load("local").ingest.topic_prefix, shipment, progress)
+        sent = ship(running, site, shipment, progress)
     counts = sent.tally.as_dict() | {"devices": len(shipment.devices), "seconds": round(sent.seconds, 3)}
     if given.replay:
         counts["replay"] = dataclasses.asdict(report)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from troposphere import Template
 
 from config.settings import Settings
-from templates import audit, batch, ingest, monitoring, realtime, security, storage
+from templates import audit, batch, devices, ingest, monitoring, realtime, security, storage
 from templates.shared.limits import BuildError
 from templates.shared.wiring import nest, offers
 
@@ -14,6 +14,7 @@ STACKS = {
     "storage": storage.build,
     "audit": audit.build,
     "ingest": ingest.build,
+    "devices": devices.build,
     "realtime": realtime.build,
     "batch": batch.build,
     "monitoring": monitoring.build,

@@ -6,6 +6,7 @@ from local.additions import (
     firehose,
     function_errors,
     iot_actions,
+    iot_logging,
     kinesis_poller,
     nested_update,
     retention,
@@ -29,6 +30,7 @@ class Additions:
         rule_sql.install()
         trails.install()
         iot_actions.install()
+        iot_logging.install()
         self._poller = kinesis_poller.install()
         self._delivery = firehose.install()
 

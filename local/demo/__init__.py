@@ -17,6 +17,7 @@ from local.demo import load, settling, show, tools
 from local.demo.accounts import Accounts
 from local.demo.audit import Alerts, Archive, HotTable, Quarantine
 from local.deploying import Progress
+from local.fleet.devices import Site
 from local.fleet.message import Tally
 from local.fleet.shipment import ship
 from local.fleet.summary import fleet_progress
@@ -62,7 +63,7 @@ class Demo:
             running, outputs = self._up()
         alerts = Alerts(outputs["AlertsTopicArn"], "demo-alerts")
         with self._stage("send", "Sending over MQTT, a certificate a device"):
-            tally = self._send(running, outputs["TopicPrefix"], recorded)
+            tally = self._send(running, Site.of(outputs), recorded)
         archive = Archive(outputs["RawBucketName"])
         hot = HotTable(outputs["ReadingsTableName"])
         quarantine = Quarantine(outputs["ProcessedBucketName"], "stream")
@@ -103,11 +104,11 @@ class Demo:
         with Progress(self._console) as progress:
             return running, deploy_environment(running, process.ROOT / "build" / ENVIRONMENT, progress.report)
 
-    def _send(self, running: process.Running, topic_prefix: str, recorded: Path) -> Tally:
+    def _send(self, running: process.Running, site: Site, recorded: Path) -> Tally:
         prepared = load.prepare(time.time_ns() // 1_000_000, recorded)
         self._console.print(f"Readings of {prepared.source}, with garbage and duplicates among them")
         with fleet_progress(self._console) as progress:
-            sent = ship(running, topic_prefix, prepared.shipment, progress)
+            sent = ship(running, site, prepared.shipment, progress)
         for example in prepared.report.examples:
             self._console.print(f"Unreadable and not sent: {example}", style="yellow", markup=False)
         if sent.interrupted:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.progress import Progress
 
-from local.fleet.devices import Registry
+from local.fleet.devices import Registry, Site
 from local.fleet.message import Message, Tally
 from local.fleet.mqtt import Publisher
 from local.state import Running
@@ -33,16 +33,16 @@ class Delivery:
     """Whether Ctrl-C ended it."""
 
 
-def ship(running: Running, topic_prefix: str, shipment: Shipment, progress: Progress) -> Delivery:
-    """Give every device its certificate, then send everything to `<topic_prefix>/<device>/data`. Raises FleetError."""
-    registry = Registry(running, Path(running.state_dir) / "devices", topic_prefix)
+def ship(running: Running, site: Site, shipment: Shipment, progress: Progress) -> Delivery:
+    """Give every device its certificate, then send everything to its topic. Raises FleetError."""
+    registry = Registry(running, Path(running.state_dir) / "devices", site)
     named = registry.provision(shipment.devices)
     devices = list(progress.track(named, len(shipment.devices), description="certificates"))
     anchor = registry.trust_anchor()
     task = progress.add_task("messages", total=shipment.total)
     tally, begin, interrupted = Tally(), time.monotonic(), False
     try:
-        with Publisher(running.mqtt_host, running.mqtt_port, devices, topic_prefix, anchor) as publisher:
+        with Publisher(running.mqtt_host, running.mqtt_port, devices, site.topic_prefix, anchor) as publisher:
             begin = time.monotonic()
             publisher.send(shipment.messages, tally, lambda: progress.update(task, completed=tally.published))
     except KeyboardInterrupt:

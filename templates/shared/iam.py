@@ -119,6 +119,11 @@ def from_here(*source_arns: object) -> Condition:
     return Condition([StringEquals("aws:SourceAccount", AccountId), ArnLike("aws:SourceArn", list(source_arns))])
 
 
+def attached_thing() -> Condition:
+    """In an IoT policy: the certificate belongs to the thing that the client id names."""
+    return Condition(BoolCondition("iot:Connection.Thing.IsAttached", "true"))
+
+
 def refuse_plain_http(bucket: object) -> Statement:
     """Deny everything that does not come over TLS."""
     return Statement(

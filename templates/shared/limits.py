@@ -13,6 +13,9 @@ OUTPUTS = 200
 UNZIPPED_BYTES = 262_144_000
 """250 MB, function and layers: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
+PROVISIONING_TEMPLATE_NAME_CHARACTERS = 36
+"""https://docs.aws.amazon.com/iot/latest/apireference/API_CreateProvisioningTemplate.html"""
+
 BUCKET_NAME_CHARACTERS = 63
 ACCOUNT_CHARACTERS = 12
 
@@ -51,4 +54,13 @@ def check_bucket_name(start: str, region: str) -> None:
         raise BuildError(
             f"Bucket name '{start}-<account>-{region}' has {length} characters; S3 allows {BUCKET_NAME_CHARACTERS}."
             " Shorten the bucket's name or the suffix in the settings."
+        )
+
+
+def check_provisioning_template_name(name: str) -> None:
+    """Refuse a name that IoT would refuse for a provisioning template."""
+    if len(name) > PROVISIONING_TEMPLATE_NAME_CHARACTERS:
+        raise BuildError(
+            f"Provisioning template name '{name}' has {len(name)} characters; IoT allows"
+            f" {PROVISIONING_TEMPLATE_NAME_CHARACTERS}. Shorten devices.provisioning_template in the settings."
         )

@@ -9,19 +9,22 @@ import boto3
 import pytest
 from rich.progress import Progress
 
-from local import state
+from config import settings as config
+from local import deploy, state
 from local.__main__ import main
 from local.fleet import FleetError, mqtt
-from local.fleet.devices import Registry
+from local.fleet.devices import Registry, Site
 from local.fleet.generate import Faults, Plan, messages
 from local.fleet.message import Kind, Message, Tally
 from local.fleet.mqtt import Publisher
 from local.fleet.shipment import Shipment, ship
+from templates import devices
 from tests.e2e.relay import DeafRelay
 
 pytestmark = pytest.mark.e2e
 
 PREFIX = "fleet/readings"  # no deployed rule listens to it
+STACK = "fleet-devices"
 
 
 @pytest.fixture
@@ -31,13 +34,30 @@ def running(emulator: state.Running) -> state.Running:
 
 
 @pytest.fixture(scope="module")
-def registry(emulator: state.Running, tmp_path_factory: pytest.TempPathFactory) -> Registry:
-    return Registry(emulator, tmp_path_factory.mktemp("devices"), PREFIX)
+def site(emulator: state.Running) -> Site:
+    """The stack `devices` alone, for devices that publish to where no rule listens."""
+    settings = config.load("local", {"ENVIRONMENT_SUFFIX": "fleet"})
+    ingest = settings.ingest.model_copy(update={"topic_prefix": PREFIX})
+    template = devices.build(settings.model_copy(update={"ingest": ingest}))
+    cloudformation, key = boto3.client("cloudformation"), boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    cloudformation.create_stack(
+        StackName=STACK,
+        TemplateBody=template.to_json(),
+        Parameters=[{"ParameterKey": "KeyArn", "ParameterValue": key}],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    assert deploy.settle(cloudformation, STACK) == "CREATE_COMPLETE"
+    return Site.of({"TopicPrefix": PREFIX, **deploy.outputs(cloudformation, STACK)})
+
+
+@pytest.fixture(scope="module")
+def registry(emulator: state.Running, site: Site, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return Registry(emulator, tmp_path_factory.mktemp("devices"), site)
 
 
 def publisher(running: state.Running, registry: Registry, names: list[str], prefix: str = PREFIX) -> Publisher:
-    devices = list(registry.provision(names))
-    return Publisher(running.mqtt_host, running.mqtt_port, devices, prefix, registry.trust_anchor())
+    provisioned = list(registry.provision(names))
+    return Publisher(running.mqtt_host, running.mqtt_port, provisioned, prefix, registry.trust_anchor())
 
 
 def iot(running: state.Running) -> Any:
@@ -69,6 +89,16 @@ def test_certificates_are_used_again_and_each_belongs_to_its_thing(running: stat
     assert len(iot(running).list_thing_principals(thingName="again-1")["principals"]) == 1
 
 
+def test_a_device_has_the_thing_type_of_the_stack_and_is_found_by_its_attributes(
+    running: state.Running, registry: Registry, site: Site
+) -> None:
+    list(registry.provision(["typed-1"]))
+    thing = iot(running).describe_thing(thingName="typed-1")
+
+    assert thing["thingTypeName"] == site.thing_type
+    assert thing["attributes"] == {"location": "fleet", "facility": "fleet", "equipment_type": "fleet"}
+
+
 def test_keys_are_readable_by_their_owner_alone(registry: Registry) -> None:
     (device,) = registry.provision(["secret-1"])
 
@@ -86,6 +116,13 @@ def test_a_certificate_that_was_revoked_is_replaced(running: state.Running, regi
     assert device.certificate.read_bytes() != before
 
 
+def test_a_name_that_another_kind_of_device_has_is_refused(running: state.Running, registry: Registry) -> None:
+    iot(running).create_thing(thingName="taken-1")
+
+    with pytest.raises(FleetError, match="taken-1 is registered already, and not as a device of this fleet"):
+        list(registry.provision(["taken-1"]))
+
+
 def test_a_device_cannot_publish_to_a_topic_that_is_not_its_own(running: state.Running, registry: Registry) -> None:
     tally = Tally()
     message = Message("narrow-1", 0.0, b"{}", Kind.NORMAL)
@@ -96,17 +133,19 @@ def test_a_device_cannot_publish_to_a_topic_that_is_not_its_own(running: state.R
     assert (tally.refused, tally.published) == (2, 0)
 
 
-def test_a_device_may_publish_to_its_topic_after_the_prefix_has_changed(
-    running: state.Running, registry: Registry
+def test_a_certificate_that_lost_the_policy_of_the_stack_gets_it_again(
+    running: state.Running, registry: Registry, site: Site
 ) -> None:
     list(registry.provision(["moved-1"]))
-    again = Registry(running, registry.folder, "elsewhere/readings")
+    (certificate,) = iot(running).list_thing_principals(thingName="moved-1")["principals"]
+    iot(running).detach_policy(policyName=site.policy, target=certificate)
     tally = Tally()
 
-    with publisher(running, again, ["moved-1"], prefix="elsewhere/readings") as fleet:
+    with publisher(running, registry, ["moved-1"]) as fleet:
         fleet.send([Message("moved-1", 0.0, b"{}", Kind.NORMAL)], tally)
 
     assert (tally.refused, tally.published) == (0, 1)
+    assert iot(running).list_thing_principals(thingName="moved-1")["principals"] == [certificate]
 
 
 def test_a_device_cannot_connect_under_the_name_of_another(running: state.Running, registry: Registry) -> None:
@@ -123,11 +162,11 @@ def test_what_a_lost_connection_leaves_unanswered_is_sent_again_and_counted(
 ) -> None:
     plan = Plan(1, 500, 0.2, 1)
     tally = Tally()
-    devices = list(registry.provision(plan.names))
+    provisioned = list(registry.provision(plan.names))
 
     with (
         DeafRelay(running.mqtt_port) as relay,
-        Publisher(relay.host, relay.port, devices, PREFIX, registry.trust_anchor()) as fleet,
+        Publisher(relay.host, relay.port, provisioned, PREFIX, registry.trust_anchor()) as fleet,
     ):
         fleet.send(relay.deaf_after(40, messages(plan, 1_790_000_000_000)), tally)
 
@@ -141,41 +180,45 @@ def test_a_connection_that_never_comes_back_ends_the_fleet_with_its_name(
     monkeypatch.setattr(mqtt, "LONGEST_WAIT_S", 0.01)
     plan = Plan(1, 500, 0.2, 1)
     tally = Tally()
-    devices = list(registry.provision(plan.names))
+    provisioned = list(registry.provision(plan.names))
 
     with (
         DeafRelay(running.mqtt_port) as relay,
         pytest.raises(FleetError, match="machine-0001 lost its connection 8 times in a row"),
-        Publisher(relay.host, relay.port, devices, PREFIX, registry.trust_anchor()) as fleet,
+        Publisher(relay.host, relay.port, provisioned, PREFIX, registry.trust_anchor()) as fleet,
     ):
         fleet.send(relay.closed_after(40, messages(plan, 1_790_000_000_000)), tally)
 
     assert tally.published + tally.unacknowledged >= 40
 
 
-def test_ctrl_c_ends_the_sending_and_keeps_what_was_counted(running: state.Running) -> None:
+def test_ctrl_c_ends_the_sending_and_keeps_what_was_counted(running: state.Running, site: Site) -> None:
     def interrupted() -> Iterator[Message]:
         yield from messages(Plan(1, 500, 0.1, 1), 1_790_000_000_000)
         raise KeyboardInterrupt
 
-    sent = ship(running, PREFIX, Shipment(["machine-0001"], interrupted(), None), Progress(disable=True))
+    sent = ship(running, site, Shipment(["machine-0001"], interrupted(), None), Progress(disable=True))
 
     assert sent.interrupted
     assert sent.tally.published + sent.tally.unacknowledged == 50
 
 
 def test_the_command_prints_the_counts_as_json(
-    running: state.Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    running: state.Running, outputs: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(state, "running", lambda: running)
 
-    code = main(["simulate", "--devices", "2", "--rate", "50", "--duration", "1", "--json"])
+    code = main(["simulate", "--devices", "2", "--rate", "50", "--duration", "1", "--prefix", "command", "--json"])
 
     assert (code, json.loads(capsys.readouterr().out)["expected"]["stored"]) == (0, 50)
 
 
 def test_the_command_replays_a_file_and_says_what_it_could_not_read(
-    running: state.Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    running: state.Running,
+    outputs: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(state, "running", lambda: running)
     recording = tmp_path / "oven.csv"

@@ -35,7 +35,13 @@ def resources_by_action(stack: str, role: str) -> dict[str, list[object]]:
 def test_the_walk_sees_policies_of_every_kind():
     kinds = {found.kind for found in statements()}
 
-    assert kinds == {"AWS::IAM::Role", "AWS::KMS::Key", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy"}
+    assert kinds == {
+        "AWS::IAM::Role",
+        "AWS::IoT::Policy",
+        "AWS::KMS::Key",
+        "AWS::S3::BucketPolicy",
+        "AWS::SNS::TopicPolicy",
+    }
     assert len(role_statements()) > 100
 
 
