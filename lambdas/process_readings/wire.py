@@ -67,7 +67,6 @@ class Wire:
         self._table = table
         self._signer = Signer(endpoint, region, "dynamodb", HEADERS)
         self._credentials = credentials
-        self._url = f"{endpoint.rstrip('/')}{PATH}"
         self._pool = urllib3.connection_from_url(
             endpoint,
             maxsize=connections,
