@@ -14,7 +14,7 @@ from local import state
 from local.fleet import FleetError, generate, replay
 from local.fleet.devices import Site
 from local.fleet.shipment import Shipment, ship
-from local.fleet.summary import fleet_progress, show
+from local.fleet.summary import counting, show
 from local.status import look
 
 
@@ -54,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
     report = replay.Report()
     shipment = _recorded(given, report) if given.replay else _simulated(given)
     site = Site.of(look(running)["outputs"])
-    with fleet_progress(Console(stderr=True, quiet=given.json)) as progress:
+    with counting(Console(stderr=True, quiet=given.json)) as progress:
         sent = ship(running, site, shipment, progress)
     counts = sent.tally.as_dict() | {"devices": len(shipment.devices), "seconds": round(sent.seconds, 3)}
     if given.replay:

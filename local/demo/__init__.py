@@ -20,7 +20,7 @@ from local.deploying import Progress
 from local.fleet.devices import Site
 from local.fleet.message import Tally
 from local.fleet.shipment import ship
-from local.fleet.summary import fleet_progress
+from local.fleet.summary import counting
 from local.up import ENVIRONMENT, deploy_environment
 
 REPORT = process.ROOT / "build" / "demo" / "report.json"
@@ -107,7 +107,7 @@ class Demo:
     def _send(self, running: process.Running, site: Site, recorded: Path) -> Tally:
         prepared = load.prepare(time.time_ns() // 1_000_000, recorded)
         self._console.print(f"Readings of {prepared.source}, with garbage and duplicates among them")
-        with fleet_progress(self._console) as progress:
+        with counting(self._console) as progress:
             sent = ship(running, site, prepared.shipment, progress)
         for example in prepared.report.examples:
             self._console.print(f"Unreadable and not sent: {example}", style="yellow", markup=False)

@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from local.demo.audit import Archive, HotTable, Quarantine
 from local.fleet.message import Tally
+from local.fleet.summary import counting
 
 QUIET_S = 45.0
 """Seconds without any change after which nothing more is expected; the longest buffer holds for a few."""
@@ -29,8 +29,7 @@ def settle(tally: Tally, archive: Archive, hot: HotTable, quarantine: Quarantine
         "hot table": (hot.estimate, tally.stored),
         "quarantined": (quarantine.count, tally.quarantined),
     }
-    bars = TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*bars, console=console) as progress:
+    with counting(console) as progress:
         tasks = {name: progress.add_task(name, total=expected) for name, (_, expected) in stores.items()}
         found = dict.fromkeys(stores, 0)
         changed_at = time.monotonic()

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from config.fields import RESERVED_NAMES
 from local.fleet import FleetError
 
 SEPARATORS = ";,\t|"
@@ -19,10 +20,6 @@ MEANINGS = {  # columns of the Skoltech Anomaly Benchmark (SKAB), after snake_ca
     "thermocouple": "fluid_temperature",
     "volume_flow_rate_rms": "flow_rate",
 }
-NOT_METRICS = {  # names that mean something else in a payload
-    "device_id", "sensor_id", "timestamp", "received_at", "processed_at", "expires_at", "topic_device_id",
-    "payload_b64", "sensor_type", "location", "facility", "equipment_type", "sensor_type_shard", "metrics",
-}  # fmt: skip
 YEAR_10000_MS = 253_402_300_800_000
 MISSING = {"", "na", "nan", "n/a", "null", "none"}
 MAX_METRICS = 62
@@ -61,7 +58,7 @@ def recognise(path: Path, separator: str | None, names: Mapping[str, str]) -> Co
         for index, name in enumerate(header)
         if index != time and _is_numeric([cells[index] for cells in sample])
     }
-    metrics = {index: name for index, name in metrics.items() if name and name not in NOT_METRICS}
+    metrics = {index: name for index, name in metrics.items() if name and name not in RESERVED_NAMES}
     if [*metrics.values()] == ["value"] and not names:
         metrics = dict.fromkeys(metrics, _snake(path.stem) or "value")
     if not 1 <= len(set(metrics.values())) == len(metrics) <= MAX_METRICS:

@@ -13,8 +13,8 @@ EXPLAINED = {
 }
 
 
-def fleet_progress(console: Console) -> Progress:
-    """Bars for certificates and messages."""
+def counting(console: Console) -> Progress:
+    """A bar for each thing that is counted: certificates, messages, what the stores hold."""
     return Progress(
         TextColumn("{task.description:>12}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
     )
