@@ -81,13 +81,12 @@ class Uploads:
         return f"https://s3.{self.region}.{domain}/{self.bucket}/{key}"
 
 
-def build(environment: str, out: Path, target: Target = "lambda", bucket: str | None = None, s3: Any = None) -> Built:
-    """Build `environment` into the folder `out`.
+def build(settings: Settings, out: Path, target: Target = "lambda", bucket: str | None = None, s3: Any = None) -> Built:
+    """Build the system of these settings into the folder `out`.
 
     With `bucket`, artifacts go there (through the client `s3`, by default one of the standard AWS environment) and the
-    templates point at them. Raises SettingsError and BuildError, each with a sentence for people.
+    templates point at them. Raises BuildError with a sentence for people.
     """
-    settings = config.load(environment)
     uploads = Uploads.to(bucket, settings, s3) if bucket else None
     templates = {name: template.to_dict() for name, template in root.stacks(settings).items()}
     out.mkdir(parents=True, exist_ok=True)
@@ -100,7 +99,6 @@ def build(environment: str, out: Path, target: Target = "lambda", bucket: str | 
         artifacts[f"{name}.json"] = _write_template(name, body, out)
     manifest = {
         "artifacts": artifacts,
-        "environment": environment,
         "region": settings.region,
         "settings_sha256": _sha256(_json(settings.model_dump(mode="json"))),
         "stack_name": settings.stack_name,
@@ -199,7 +197,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--bucket", metavar="NAME", help="S3 bucket to put the artifacts into")
     given = parser.parse_args(arguments)
     try:
-        built = build(given.environment, given.out or Path("build", given.environment), given.target, given.bucket)
+        settings = config.load(given.environment)
+        built = build(settings, given.out or Path("build", given.environment), given.target, given.bucket)
     except (BuildError, SettingsError, OSError) as error:
         print(f"build.py: {error}", file=sys.stderr)
         return 1

@@ -13,11 +13,13 @@ from rich.console import Console
 
 import build
 from config import settings as config
+from config.settings import Settings
 from local import process, state
 from local.deploy import Report, deploy
 from local.deploying import Progress
 
 ENVIRONMENT = "local"
+OUT = process.ROOT / "build" / ENVIRONMENT
 ARTIFACTS = "sensorkeep-artifacts-{account}-{region}"
 
 
@@ -36,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         running = _start(console, was_running, arguments)
         with Progress(console) as progress:
-            outputs = deploy_environment(running, process.ROOT / "build" / ENVIRONMENT, progress.report)
+            outputs = deploy_system(running, config.load(ENVIRONMENT), OUT, progress.report)
         console.print(
             f"Deployed: stream {outputs['StreamName']}, table {outputs['ReadingsTableName']}.", highlight=False
         )
@@ -49,17 +51,16 @@ def run(arguments: argparse.Namespace) -> int:
         return 130 if arguments.detach else 0
 
 
-def deploy_environment(running: process.Running, out: Path, report: Report) -> dict[str, str]:
-    """Build `local` for this machine and bring its stack to it; the root stack's outputs.
+def deploy_system(running: process.Running, settings: Settings, out: Path, report: Report) -> dict[str, str]:
+    """Build the system for this machine into `out` and bring its stack to it; the root stack's outputs.
 
     Sets this process's AWS environment to the emulator. Raises BuildError and DeployError.
     """
     point_at(running)
-    built = build.build(ENVIRONMENT, out, target="host", bucket=_artifact_bucket(running))
+    built = build.build(settings, out, target="host", bucket=_artifact_bucket(settings.region))
     template = built.root_template.read_text(encoding="utf-8")
-    return deploy(
-        boto3.client("cloudformation"), built.settings.stack_name, template, build.stack_tags(built.settings), report
-    )
+    cloudformation = boto3.client("cloudformation", region_name=settings.region)
+    return deploy(cloudformation, settings.stack_name, template, build.stack_tags(settings), report)
 
 
 def point_at(running: process.Running) -> None:
@@ -87,14 +88,14 @@ def _start(console: Console, was_running: process.Running | None, arguments: arg
     return running
 
 
-def _artifact_bucket(running: process.Running) -> str:
+def _artifact_bucket(region: str) -> str:
     account: str = boto3.client("sts").get_caller_identity()["Account"]
-    bucket = ARTIFACTS.format(account=account, region=running.region)
-    s3: Any = boto3.client("s3")
+    bucket = ARTIFACTS.format(account=account, region=region)
+    s3: Any = boto3.client("s3", region_name=region)
     try:
         s3.head_bucket(Bucket=bucket)
     except ClientError:
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": running.region})
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
     return bucket
 
 

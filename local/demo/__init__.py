@@ -21,7 +21,7 @@ from local.fleet.devices import Site
 from local.fleet.message import Tally
 from local.fleet.shipment import ship
 from local.fleet.summary import counting
-from local.up import ENVIRONMENT, deploy_environment
+from local.up import ENVIRONMENT, OUT, deploy_system
 
 REPORT = process.ROOT / "build" / "demo" / "report.json"
 RECORDED = process.ROOT.parent / "shared" / "data"
@@ -102,7 +102,7 @@ class Demo:
         running = process.start(region)
         self._console.print(f"AWS at {running.endpoint}, MQTT at {running.mqtt_host}:{running.mqtt_port}")
         with Progress(self._console) as progress:
-            return running, deploy_environment(running, process.ROOT / "build" / ENVIRONMENT, progress.report)
+            return running, deploy_system(running, config.load(ENVIRONMENT), OUT, progress.report)
 
     def _send(self, running: process.Running, site: Site, recorded: Path) -> Tally:
         prepared = load.prepare(time.time_ns() // 1_000_000, recorded)

@@ -39,7 +39,8 @@ def running(outputs: dict[str, str], emulator: process.Running) -> process.Runni
 @pytest.fixture(scope="session")
 def outputs(emulator: process.Running) -> dict[str, str]:
     """Outputs of the deployed root stack."""
-    return up.deploy_environment(emulator, Path(emulator.state_dir) / "build", lambda _: None)
+    settings = config.load(up.ENVIRONMENT)
+    return up.deploy_system(emulator, settings, Path(emulator.state_dir) / "build", lambda _: None)
 
 
 @pytest.fixture(scope="module")

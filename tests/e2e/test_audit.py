@@ -1,7 +1,7 @@
 """The audit trail of a deployed system: what it records and where, and what changed settings make of it."""
 
 import dataclasses
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -10,13 +10,12 @@ import pytest
 import build
 from config import settings as config
 from config.settings import Settings
-from local import process
-from local.deploy import deploy
+from local import process, up
+from tests.changed import changed
 
 pytestmark = pytest.mark.e2e
 SUFFIX = "audit"
 TRAIL = "iot-audit-trail-audit"
-ARTIFACTS = "audit-artifacts"
 MANAGEMENT = [{"Field": "eventCategory", "Equals": ["Management"]}]
 INSIGHTS = ["ApiCallRateInsight", "ApiErrorRateInsight"]
 
@@ -37,28 +36,19 @@ class System:
         return trail
 
 
-def deployed(settings: Settings, out: Path) -> System:
-    """Build the system with these settings, and bring its stack to them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "load", lambda _: settings)
-        built = build.build("manufacturing", out, target="host", bucket=ARTIFACTS)
-    cloudformation = boto3.client("cloudformation", region_name=settings.region)
-    template = built.root_template.read_text(encoding="utf-8")
-    outputs = deploy(cloudformation, settings.stack_name, template, build.stack_tags(settings), lambda _: None)
-    return System(settings, outputs)
+Deploy = Callable[[Settings], System]
+"""Bring the system's stack to these settings."""
 
 
 @pytest.fixture(scope="module")
-def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("audit")
+def deploy(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
+    out = tmp_path_factory.mktemp("audit")
+    return lambda settings: System(settings, up.deploy_system(emulator, settings, out, lambda _: None))
 
 
 @pytest.fixture(scope="module")
-def system(emulator: process.Running, out: Path) -> System:
-    settings = config.load("manufacturing", {"ENVIRONMENT_SUFFIX": SUFFIX})
-    place = {"LocationConstraint": settings.region}
-    boto3.client("s3", region_name=settings.region).create_bucket(Bucket=ARTIFACTS, CreateBucketConfiguration=place)
-    return deployed(settings, out)
+def system(deploy: Deploy) -> System:
+    return deploy(config.load("manufacturing", {"ENVIRONMENT_SUFFIX": SUFFIX}))
 
 
 def test_the_trail_is_there_under_its_output_and_logs(system):
@@ -107,20 +97,17 @@ def test_the_trail_carries_the_tags_of_the_stack(system):
     assert build.stack_tags(system.settings).items() <= tags.items()
 
 
-def test_the_trail_changes_with_the_settings_and_goes_with_them(system, out):
+def test_the_trail_changes_with_the_settings_and_goes_with_them(system, deploy):
     cloudtrail, trail = system.client("cloudtrail"), system.trail
-    recording = system.settings.audit.model_copy(update={"data_events": "all", "multi_region": False})
-    changed = deployed(system.settings.model_copy(update={"audit": recording}), out)
+    recording = deploy(changed(system.settings, audit={"data_events": "all", "multi_region": False}))
 
-    assert changed.trail == {**trail, "IsMultiRegionTrail": False, "HasCustomEventSelectors": True}
+    assert recording.trail == {**trail, "IsMultiRegionTrail": False, "HasCustomEventSelectors": True}
     _, objects = cloudtrail.get_event_selectors(TrailName=TRAIL)["AdvancedEventSelectors"]
     (names,) = [field["StartsWith"] for field in objects["FieldSelectors"] if field["Field"] == "resources.ARN"]
     data = (system.outputs["RawBucketName"], system.outputs["ProcessedBucketName"])
     assert names == [f"arn:aws:s3:::{bucket}/" for bucket in data]
 
-    silent = system.settings.audit.model_copy(update={"enabled": False})
-    outputs = {alias: name for alias, name in system.settings.outputs.items() if name != "TrailName"}
-    without = deployed(system.settings.model_copy(update={"audit": silent, "outputs": outputs}), out)
+    without = deploy(changed(system.settings, audit={"enabled": False}, outputs={"CloudtrailName": None}))
 
     assert "CloudtrailName" not in without.outputs
     assert cloudtrail.describe_trails(trailNameList=[TRAIL])["trailList"] == []

@@ -31,7 +31,8 @@ def test_deploying_again_changes_nothing(
 ) -> None:
     events: list[deploy.Event] = []
 
-    again = up.deploy_environment(running, tmp_path_factory.mktemp("build"), events.append)
+    settings = config.load(up.ENVIRONMENT)
+    again = up.deploy_system(running, settings, tmp_path_factory.mktemp("build"), events.append)
 
     assert again == outputs
     assert events == []

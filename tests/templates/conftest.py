@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 import build
-from config.settings import OVERRIDES
+from config.settings import load
 
 Builds = Callable[[str], build.Built]
 
@@ -17,10 +17,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Builds:
 
     def get(environment: str) -> build.Built:
         if environment not in done:
-            with pytest.MonkeyPatch.context() as patch:
-                for variable in OVERRIDES:
-                    patch.delenv(variable, raising=False)
-                done[environment] = build.build(environment, tmp_path_factory.mktemp(environment))
+            done[environment] = build.build(load(environment, {}), tmp_path_factory.mktemp(environment))
         return done[environment]
 
     return get

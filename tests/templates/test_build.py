@@ -12,6 +12,7 @@ import build
 from config.settings import OVERRIDES, environments, load
 from templates.shared.catalogue import FUNCTIONS
 from templates.shared.limits import BuildError, check_bucket_name, check_function, check_template
+from tests.changed import changed
 
 TAGS = {"CommitAuthor", "CommitSha", "Environment", "ManagedBy", "Owner", "Project", "Repository"}
 
@@ -49,11 +50,11 @@ def contents(folder: Path) -> dict[str, str]:
 
 def uploaded(tmp_path: Path, environment: str = "dev") -> tuple[build.Built, Bucket]:
     bucket = Bucket(load(environment).region)
-    return build.build(environment, tmp_path, bucket="artifacts", s3=bucket), bucket
+    return build.build(load(environment), tmp_path, bucket="artifacts", s3=bucket), bucket
 
 
 def test_two_builds_are_identical_byte_for_byte(built, tmp_path):
-    build.build("manufacturing", tmp_path)
+    build.build(load("manufacturing"), tmp_path)
 
     assert contents(tmp_path) == contents(built("manufacturing").directory)
 
@@ -73,7 +74,7 @@ def test_the_manifest_has_hash_and_size_of_every_artifact(built):
 
 def test_the_manifest_tells_one_settings_from_another(built, tmp_path, monkeypatch):
     monkeypatch.setenv("COMMIT_SHA", "abc")
-    other = build.build("dev", tmp_path)
+    other = build.build(load("dev"), tmp_path)
 
     assert other.manifest["settings_sha256"] != built("dev").manifest["settings_sha256"]
 
@@ -93,7 +94,7 @@ def test_functions_fit_into_lambda(built, environment):
 def test_an_upload_puts_every_artifact_once_under_a_key_of_its_hash(tmp_path):
     done, bucket = uploaded(tmp_path / "one")
     first = dict(bucket.objects)
-    build.build("dev", tmp_path / "two", bucket="artifacts", s3=bucket)
+    build.build(load("dev"), tmp_path / "two", bucket="artifacts", s3=bucket)
 
     assert bucket.puts == len(first) == len(done.manifest["artifacts"].keys() - {"root.json"})
     for key, content in first.items():
@@ -101,12 +102,10 @@ def test_an_upload_puts_every_artifact_once_under_a_key_of_its_hash(tmp_path):
         assert hashlib.sha256(content).hexdigest()[:20] in key
 
 
-def test_a_change_has_another_key_and_leaves_the_rest_alone(tmp_path, monkeypatch):
+def test_a_change_has_another_key_and_leaves_the_rest_alone(tmp_path):
     _, bucket = uploaded(tmp_path / "one")
     before = bucket.puts
-    changed = load("dev").model_copy(update={"log_level": "DEBUG"})
-    monkeypatch.setattr(build.config, "load", lambda _: changed)
-    build.build("dev", tmp_path / "two", bucket="artifacts", s3=bucket)
+    build.build(changed(load("dev"), log_level="DEBUG"), tmp_path / "two", bucket="artifacts", s3=bucket)
 
     assert bucket.puts == before + 2  # the log level stands in the templates realtime and batch
 
@@ -158,19 +157,19 @@ def test_without_a_bucket_the_files_are_named_and_packaging_comes_first(built):
 
 def test_tags_with_spaces_survive_the_shell(built, monkeypatch, tmp_path):
     monkeypatch.setenv("COMMIT_AUTHOR", "Ada L. ada@example.com")
-    done = build.build("dev", tmp_path)
+    done = build.build(load("dev"), tmp_path)
 
     assert "CommitAuthor=Ada L. ada@example.com" in shlex.split(done.deploy_command)
 
 
 def test_a_missing_bucket_is_refused(tmp_path):
     with pytest.raises(BuildError, match=r"Bucket nowhere cannot be used: .*404.* Create it"):
-        build.build("dev", tmp_path, bucket="nowhere", s3=Bucket("eu-central-1"))
+        build.build(load("dev"), tmp_path, bucket="nowhere", s3=Bucket("eu-central-1"))
 
 
 def test_a_bucket_of_another_region_is_refused(tmp_path):
     with pytest.raises(BuildError, match="Bucket artifacts is in us-east-1; Lambda needs one in eu-central-1"):
-        build.build("dev", tmp_path, bucket="artifacts", s3=Bucket("us-east-1"))
+        build.build(load("dev"), tmp_path, bucket="artifacts", s3=Bucket("us-east-1"))
 
 
 def test_missing_credentials_are_a_sentence(tmp_path, monkeypatch, capsys):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import build
+from config.settings import load
 from templates.shared.catalogue import FUNCTIONS
 from templates.shared.limits import BuildError
 from templates.shared.modules import reachable
@@ -38,7 +39,7 @@ IN_THE_RUNTIME = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfe
 @pytest.fixture(scope="module")
 def local(tmp_path_factory) -> build.Built:
     """The build of `local` for this machine."""
-    return build.build("local", tmp_path_factory.mktemp("local"), target="host")
+    return build.build(load("local", {}), tmp_path_factory.mktemp("local"), target="host")
 
 
 @pytest.fixture(scope="module")

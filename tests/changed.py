@@ -1,0 +1,26 @@
+"""Settings other than an environment's own, checked as if a file had held them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from config.settings import Settings
+
+
+def changed(settings: Settings, **sections: object) -> Settings:
+    """The settings with some fields changed: a mapping changes fields of its section, None takes a field away.
+
+    `changed(settings, audit={"enabled": False})`. Raises pydantic's ValidationError as loading a file would.
+    """
+    return Settings.model_validate(_merged(settings.model_dump(exclude_unset=True), sections))
+
+
+def _merged(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(value)
+    for field, change in changes.items():
+        if isinstance(change, Mapping):
+            merged[field] = _merged(merged.get(field) or {}, change)
+        elif change is None:
+            merged.pop(field, None)
+        else:
+            merged[field] = change
+    return merged
