@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from config.devices import Devices
 from config.fields import MetricName, Model
+from config.monitoring import Monitoring
 from config.sections import (
     AccessLogs,
     Alerts,
@@ -21,7 +22,6 @@ from config.sections import (
     Ingest,
     Lake,
     Metric,
-    Monitoring,
     RawBucket,
     Realtime,
     Security,

@@ -30,6 +30,16 @@ FUNCTIONS = {
     "services.cloudtrail._find_visible_trail": "(raw)",
     "services.cloudtrail._ok": "(body)",
     "services.cloudtrail._trail_arn": "(name)",
+    "services.cloudwatch._calc_stats": "(points)",
+    "services.cloudwatch._delete_alarms": "(params, cbor_data, is_cbor, is_json)",
+    "services.cloudwatch._dims_from_list": "(dimensions)",
+    "services.cloudwatch._dims_key": "(dims)",
+    "services.cloudwatch._evaluate_alarm": "(alarm)",
+    "services.cloudwatch._put_composite_alarm": "(params, cbor_data, is_cbor, is_json)",
+    "services.cloudwatch._set_alarm_state": "(params, cbor_data, is_cbor, is_json)",
+    "services.cloudwatch._stat_value": "(stats, stat_name, points)",
+    "services.cloudwatch.cloudformation_set_metric_alarm_tags": "(name, tags)",
+    "services.cloudwatch.record_metric": "(namespace, metric_name, value, unit, dimensions)",
     "services.firehose._apply_lambda_processors": "(stream, dest, records, metadata_sink, partition_sink)",
     "services.firehose._deliver_records_to_s3": "(stream, dest, records)",
     "services.firehose._deliver_to_s3": "(stream, dest, record_data, lambda_keys)",
@@ -52,6 +62,7 @@ FUNCTIONS = {
     "services.kinesis.put_record_internal": "(stream_arn, partition_key, data)",
     "services.kms.key_policy_for_arn": "(resource_arn)",
     "services.lambda_svc._apply_filter_criteria": "(records, esm)",
+    "services.lambda_svc._emit_lambda_logs": "(func, request_id, log_text, error, duration_ms, log_source)",
     "services.lambda_svc._execute_function": "(func, event)",
     "services.lambda_svc._execute_function_warm": "(func, event, request_id)",
     "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
@@ -69,6 +80,9 @@ STORES = {
     "services.cloudformation.provisioners._STACK_TAG_PROPERTY": "__setitem__",
     "services.cloudtrail._DISPATCH": "__setitem__",
     "services.cloudtrail._trail_tags": "pop",
+    "services.cloudwatch._alarms": "values",
+    "services.cloudwatch._composite_alarms": "__getitem__",
+    "services.cloudwatch._metrics": "get",
     "services.firehose._streams": "all_items",
     "services.iam._roles": "get_scoped",
     "services.iot._MISSING": "__class__",
@@ -107,10 +121,11 @@ def test_a_request_to_the_policy_evaluator_has_the_fields_that_we_give() -> None
     assert needed <= set(inspect.signature(EvalContext).parameters)
 
 
-def test_cloudformation_does_not_know_trails_and_a_resource_type_has_the_handlers_that_we_give() -> None:
+def test_cloudformation_does_not_know_what_we_add_and_a_resource_type_has_the_handlers_that_we_give() -> None:
     from ministack.services.cloudformation import provisioners
 
-    assert "AWS::CloudTrail::Trail" not in provisioners._RESOURCE_HANDLERS
+    for added in ("AWS::CloudTrail::Trail", "AWS::CloudWatch::CompositeAlarm"):
+        assert added not in provisioners._RESOURCE_HANDLERS
     assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS["AWS::Kinesis::Stream"])
 
 
