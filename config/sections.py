@@ -206,6 +206,12 @@ class Compaction(Model):
     grace_minutes: int = Field(
         16, ge=0, description="Minutes after its end for which an arrival hour stays open, for what Firehose holds."
     )
+    lookback_days: int | None = Field(
+        None,
+        ge=2,
+        description="Days of settled arrival hours that a scheduled run lists again, for objects that came late"
+        " (Firehose delivers for up to a day). Unset lists the whole archive: $0.005 and two minutes a million.",
+    )
     task_mb: int = Field(64, ge=1, le=1024, description="Compressed archive megabytes of one task.")
     concurrency: int = Field(40, ge=1, le=10000, description="Tasks that run at the same time.")
     planner_memory_mb: MemoryMb = Field(1024, description="Memory of `plan_compaction`.")

@@ -31,7 +31,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
         metrics=tuple(settings().metrics),
         partition_by=settings().lake.partition_by,
     )
-    published = Publisher(Store(session.client("s3"), bucket), table).publish(event["run_id"])
+    s3 = session.client("s3")
+    published = Publisher(s3, os.environ["RAW_BUCKET"], Store(s3, bucket), table).publish(event["run_id"])
     answer: dict[str, Any] = msgspec.to_builtins(published.report)
     logger.info("committed", extra=answer)
     if published.is_new:  # a step may run twice, its rows count once

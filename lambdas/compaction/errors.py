@@ -37,6 +37,10 @@ class FileMismatch(CompactionError):  # noqa: N818
     """A Parquet file is missing, or does not hold the rows its result says."""
 
 
+class LedgerIncomplete(CompactionError):  # noqa: N818
+    """A run is in the table, and nothing is left that says which objects it holds."""
+
+
 class ObjectsAlreadyCommitted(CompactionError):  # noqa: N818
     """Another run has committed objects of this run's plan."""
 

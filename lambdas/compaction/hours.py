@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -10,14 +11,19 @@ from compaction.errors import InvalidInput
 ARCHIVE_PREFIX = "raw-data/"
 HOUR = timedelta(hours=1)
 
-_KEY = re.compile(r"raw-data/year=(\d{4})/month=(\d\d)/day=(\d\d)/hour=(\d\d)/.+")
+_FOLDER = re.compile(r"raw-data/year=(\d{4})/month=(\d\d)/day=(\d\d)/hour=(\d\d)/")
+_FOLDER_LENGTH = len("raw-data/year=2026/month=11/day=21/hour=09/")
 
 
 class Window(msgspec.Struct, frozen=True):
-    """Whole arrival hours, half-open; `start` None means from the beginning of the archive."""
+    """Whole arrival hours, half-open; `start` None means from the beginning of the archive.
+
+    `every_closed` tells a run that was asked for all that is closed from one over chosen hours.
+    """
 
     start: datetime | None
     end: datetime
+    every_closed: bool = False
 
 
 def floor_hour(moment: datetime) -> datetime:
@@ -38,7 +44,12 @@ def hour_prefix(hour: datetime) -> str:
 
 def hour_of(key: str) -> datetime | None:
     """The arrival hour of an archive object, or None for a key that is not one."""
-    match = _KEY.fullmatch(key)
+    return _hour_of_folder(key[:_FOLDER_LENGTH]) if len(key) > _FOLDER_LENGTH else None
+
+
+@lru_cache
+def _hour_of_folder(folder: str) -> datetime | None:
+    match = _FOLDER.fullmatch(folder)
     if match is None:
         return None
     try:
@@ -66,7 +77,11 @@ def window_of(run_input: object, now: datetime, grace_minutes: int) -> Window:
     start, end = (_moment(field, run_input.get(field)) for field in ("from", "to"))
     if start and end and start >= end:
         raise InvalidInput(f"from: {start.isoformat()} is not before 'to', {end.isoformat()}. The range is half-open.")
-    return Window(floor_hour(start) if start else None, ceil_hour(end) if end else closed_until(now, grace_minutes))
+    return Window(
+        floor_hour(start) if start else None,
+        ceil_hour(end) if end else closed_until(now, grace_minutes),
+        every_closed=start is None and end is None,
+    )
 
 
 def _moment(field: str, value: object) -> datetime | None:

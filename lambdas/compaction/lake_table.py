@@ -15,7 +15,7 @@ from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform,
 from pyiceberg.types import DoubleType, MapType, NestedField, StringType, TimestamptzType
 
 from compaction.columns import table_schema
-from compaction.runs import RUN_ID_PROPERTY, TABLE
+from compaction.runs import RUN_ID_PROPERTY, TABLE, RunSnapshot
 
 PROPERTIES = {
     # a commit is tried again by us, after looking for other runs again; PyIceberg would only rebase
@@ -56,14 +56,18 @@ class LakeTable(msgspec.Struct, frozen=True):
             return self.catalog.load_table(identifier)
 
     def extend(self, table: Table, paths: Sequence[str], properties: Mapping[str, str]) -> int:
-        """Publish Parquet files in one snapshot with these properties, and answer its id.
+        """Publish Parquet files, or none, in one snapshot with these properties, and answer its id.
 
         Columns for newly declared metrics and another partitioning, if the settings have them, are part of the same
         transaction. Raises pyiceberg's CommitFailedException when the table changed since it was loaded.
         """
         with table.transaction() as transaction:
             self._follow_settings(transaction)
-            transaction.add_files(list(paths), snapshot_properties=dict(properties), check_duplicate_files=False)
+            if paths:
+                transaction.add_files(list(paths), snapshot_properties=dict(properties), check_duplicate_files=False)
+            else:
+                with transaction.update_snapshot(snapshot_properties=dict(properties)).fast_append():
+                    pass
         snapshot = table.current_snapshot()
         if snapshot is None:
             raise RuntimeError(f"{self.location}: a commit went through, but the table has no snapshot")
@@ -85,18 +89,14 @@ class LakeTable(msgspec.Struct, frozen=True):
                 spec.add_field("measured_at", wanted, _partition_name(self.partition_by))
 
 
-def run_snapshot(table: Table, run_id: str) -> int | None:
-    """Id of the snapshot that a run has published, or None."""
-    for snapshot in table.metadata.snapshots:
-        if snapshot.summary and snapshot.summary.additional_properties.get(RUN_ID_PROPERTY) == run_id:
-            return snapshot.snapshot_id
-    return None
-
-
-def snapshot_run_ids(table: Table) -> set[str]:
-    """Ids of the runs that have a snapshot."""
-    summaries = (snapshot.summary for snapshot in table.metadata.snapshots)
-    return {found for summary in summaries if summary and (found := summary.additional_properties.get(RUN_ID_PROPERTY))}
+def committed(table: Table) -> list[RunSnapshot]:
+    """The runs that have a snapshot, newest first."""
+    found = []
+    for snapshot in sorted(table.metadata.snapshots, key=lambda one: -(one.sequence_number or 0)):
+        properties = snapshot.summary.additional_properties if snapshot.summary else {}
+        if run_id := properties.get(RUN_ID_PROPERTY):
+            found.append(RunSnapshot(run_id, snapshot.snapshot_id, properties))
+    return found
 
 
 def iceberg_schema(metrics: Sequence[str]) -> Schema:

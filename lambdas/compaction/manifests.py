@@ -16,10 +16,15 @@ class PlannedObject(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One line of `plan.jsonl`: the objects that one invocation of `write_parquet` takes up."""
+    """One line of `plan.jsonl`: the objects that one invocation of `write_parquet` takes up.
+
+    Tasks of a chunk follow each other in the plan, and all keys of a chunk come before those of the next: whoever
+    wants the plan's objects in order sorts one chunk at a time.
+    """
 
     task_id: str
     objects: tuple[PlannedObject, ...]
+    chunk: int = 0
 
     @property
     def bytes(self) -> int:
@@ -68,7 +73,7 @@ class TaskResult(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """`report.json`: the sums of a committed run; `snapshot_id` is None when there was no row to publish."""
+    """`report.json`: the sums of a committed run; `snapshot_id` is None until it is committed."""
 
     run_id: str
     committed: bool

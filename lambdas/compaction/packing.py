@@ -8,15 +8,25 @@ from compaction.manifests import PlannedObject
 
 MAX_OBJECTS = 500
 """Objects of one task at most: their keys and tags make up the input of one map item, which may have 256 KiB."""
+CHUNK_OBJECTS = 20_000
+"""Objects that are shared out together: about 10 MB of memory, and at 40 KB an object a dozen tasks."""
 
 
 def pack(objects: Sequence[PlannedObject], task_bytes: int) -> list[list[PlannedObject]]:
     """Share objects out: the largest first, each into the task that has least (longest processing time first).
 
-    As few tasks as the bytes need at `task_bytes` each, or as the objects need at MAX_OBJECTS each; larger tasks come
-    first, so that the map does not end waiting for one. In each task the objects are in order of key. The answer
-    depends on the objects alone, not on their order.
+    An object of a task's size or more is a task of its own; of the others there are as few tasks as the bytes need at
+    `task_bytes` each, or as the objects need at MAX_OBJECTS each. Larger tasks come first, so that the map does not end
+    waiting for one. In each task the objects are in order of key. The answer depends on the objects alone, not on
+    their order.
     """
+    bins = [[planned] for planned in objects if planned.bytes >= task_bytes]
+    bins += _shared_out([planned for planned in objects if planned.bytes < task_bytes], task_bytes)
+    packed = [sorted(content, key=lambda item: item.key) for content in bins if content]
+    return sorted(packed, key=lambda content: (-sum(item.bytes for item in content), content[0].key))
+
+
+def _shared_out(objects: Sequence[PlannedObject], task_bytes: int) -> list[list[PlannedObject]]:
     total = sum(planned.bytes for planned in objects)
     count = max(math.ceil(total / task_bytes), math.ceil(len(objects) / MAX_OBJECTS), 1)
     bins: list[list[PlannedObject]] = [[] for _ in range(count)]
@@ -26,20 +36,22 @@ def pack(objects: Sequence[PlannedObject], task_bytes: int) -> list[list[Planned
         bins[number].append(planned)
         if len(bins[number]) < MAX_OBJECTS:
             heapq.heappush(lightest, (filled + planned.bytes, number))
-    packed = [sorted(content, key=lambda item: item.key) for content in bins if content]
-    return sorted(packed, key=lambda content: (-sum(item.bytes for item in content), content[0].key))
+    return bins
 
 
-def by_day(objects: Iterable[PlannedObject]) -> Iterator[list[PlannedObject]]:
-    """Group objects, given in order of key, by day of arrival: a task then touches few partitions."""
-    day: list[PlannedObject] = []
+def chunks(objects: Iterable[PlannedObject]) -> Iterator[list[PlannedObject]]:
+    """Cut objects, given in order of key, into lists to share out: CHUNK_OBJECTS at most, and of one day of arrival.
+
+    A task then touches few partitions, and whoever packs holds one chunk, however many objects there are.
+    """
+    chunk: list[PlannedObject] = []
     for planned in objects:
-        if day and _day(day[0]) != _day(planned):
-            yield day
-            day = []
-        day.append(planned)
-    if day:
-        yield day
+        if chunk and (len(chunk) == CHUNK_OBJECTS or _day(chunk[0]) != _day(planned)):
+            yield chunk
+            chunk = []
+        chunk.append(planned)
+    if chunk:
+        yield chunk
 
 
 def _day(planned: PlannedObject) -> str:

@@ -1,30 +1,36 @@
-"""Which runs are committed, and which archive objects they hold.
+"""The runs that are committed, as the table's snapshots say, and what a run has written down about itself.
 
-An object is committed if, and only if, a run whose plan holds it is committed; a run is committed if its id is in the
-properties of one of the table's snapshots, or its report says so (runs without a row have no snapshot, and snapshots
-expire). Nothing else is written down, so there is nothing that a crash could leave in disagreement.
+A run is committed if, and only if, its id is in the properties of a snapshot of the table; a run without a row has a
+snapshot without a file. Which objects it holds is in its plan, and, by object, in the ledger.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 import msgspec
 
-from compaction.hours import Window, hour_prefix
-from compaction.manifests import RUNS_PREFIX, Report, Task, plan_key, report_key
+from compaction.manifests import Report, Task, plan_key, report_key
 from compaction.store import Store
 
 RUN_ID_PROPERTY = "sensorkeep.run-id"
+SETTLED_PROPERTY = "sensorkeep.settled-until"
 TABLE = "readings"
 
-_READERS = 16  # S3 answers in tens of milliseconds, the manifests of a run are small
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
+_SETTLED_METADATA = "settled-until"
 
 
-class _Snapshot(msgspec.Struct):
+class RunSnapshot(msgspec.Struct, frozen=True):
+    """A snapshot that a run has published, with the properties of its summary."""
+
+    run_id: str
+    snapshot_id: int
+    properties: Mapping[str, str]
+
+
+class _Snapshot(msgspec.Struct, rename="kebab"):
+    snapshot_id: int
+    sequence_number: int = 0
     summary: dict[str, str] = {}
 
 
@@ -32,13 +38,21 @@ class _TableMetadata(msgspec.Struct):
     snapshots: list[_Snapshot] = []
 
 
+def write_plan(store: Store, run_id: str, lines: Any, settled_until: datetime | None) -> bool:
+    """Write a run's plan unless it has one; False when it had. `lines` is a file of encoded tasks."""
+    metadata = {_SETTLED_METADATA: settled_until.isoformat()} if settled_until else {}
+    return store.write_once(plan_key(run_id), lines, metadata)
+
+
 def read_plan(store: Store, run_id: str) -> Iterator[Task] | None:
-    """The tasks of a run, one at a time, or None when it has no plan."""
-    body = store.open(plan_key(run_id))
-    if body is None:
-        return None
-    decoder = msgspec.json.Decoder(Task)
-    return (decoder.decode(line) for line in body.iter_lines() if line)
+    """The tasks of a run, read as they are taken, or None when it has no plan."""
+    lines = store.lines(plan_key(run_id))
+    return None if lines is None else map(msgspec.json.Decoder(Task).decode, lines)
+
+
+def settled_by(store: Store, run_id: str) -> str | None:
+    """The time before which nothing waits once the planned run is committed; None for a run over chosen hours."""
+    return store.metadata(plan_key(run_id)).get(_SETTLED_METADATA)
 
 
 def read_report(store: Store, run_id: str) -> Report | None:
@@ -47,50 +61,26 @@ def read_report(store: Store, run_id: str) -> Report | None:
     return None if body is None else msgspec.json.decode(body, type=Report)
 
 
-def snapshot_run_ids(glue: Any, s3: Any, database: str) -> set[str]:
-    """Ids of the runs that have a snapshot in the table; empty when there is no table yet.
+def committed(glue: Any, s3: Any, database: str) -> list[RunSnapshot]:
+    """The committed runs, newest first; empty when there is no table yet.
 
     Reads the table's metadata file as JSON, which needs no Iceberg library.
     """
     try:
         table = glue.get_table(DatabaseName=database, Name=TABLE)["Table"]
     except glue.exceptions.EntityNotFoundException:
-        return set()
+        return []
     bucket, _, key = table["Parameters"]["metadata_location"].removeprefix("s3://").partition("/")
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     snapshots = msgspec.json.decode(body, type=_TableMetadata).snapshots
-    return {found for snapshot in snapshots if (found := snapshot.summary.get(RUN_ID_PROPERTY))}
-
-
-def committed_keys(store: Store, in_snapshots: set[str], window: Window, but: str = "") -> dict[str, str]:
-    """Keys of the window's archive objects that committed runs hold, each with its run; `but` names a run to ignore."""
-    candidates = [run_id for run_id in store.folders(RUNS_PREFIX) if run_id != but]
-    committed = [
-        run_id
-        for run_id, is_committed in zip(
-            candidates, _each(lambda run_id: _is_committed(store, run_id, in_snapshots), candidates), strict=True
-        )
-        if is_committed
+    return [
+        RunSnapshot(run_id, snapshot.snapshot_id, snapshot.summary)
+        for snapshot in sorted(snapshots, key=lambda one: -one.sequence_number)
+        if (run_id := snapshot.summary.get(RUN_ID_PROPERTY))
     ]
-    held: dict[str, str] = {}
-    for run_id, keys in zip(committed, _each(lambda run_id: _keys(store, run_id, window), committed), strict=True):
-        held.update(dict.fromkeys(keys, run_id))
-    return held
 
 
-def _is_committed(store: Store, run_id: str, in_snapshots: set[str]) -> bool:
-    if run_id in in_snapshots:
-        return True
-    report = read_report(store, run_id)
-    return report is not None and report.committed
-
-
-def _keys(store: Store, run_id: str, window: Window) -> list[str]:
-    start, end = hour_prefix(window.start) if window.start else "", hour_prefix(window.end)
-    tasks = read_plan(store, run_id) or ()
-    return [planned.key for task in tasks for planned in task.objects if start <= planned.key < end]
-
-
-def _each(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    with ThreadPoolExecutor(_READERS) as pool:
-        yield from pool.map(work, items)
+def settled_until(newest_first: Sequence[RunSnapshot]) -> datetime | None:
+    """The time before which nothing waited when the last run over all closed hours was planned; None if unknown."""
+    settled = (run.properties.get(SETTLED_PROPERTY) for run in newest_first)
+    return max((datetime.fromisoformat(found) for found in settled if found), default=None)

@@ -1,11 +1,12 @@
 """Objects of one bucket by key: the little of S3 that compaction uses."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from botocore.exceptions import ClientError
 
 _MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
+_LINES_BYTES = 256 * 1024  # read at once: a task of a plan is a line of about 100 KB
 _EXISTS = frozenset({"PreconditionFailed", "412"})
 
 
@@ -30,33 +31,37 @@ class Store:
                 return None
             raise
 
-    def write(self, key: str, body: bytes) -> None:
+    def lines(self, key: str) -> Iterator[bytes] | None:
+        """The object's lines, read as they are taken, or None when there is none."""
+        body = self.open(key)
+        return None if body is None else (line for line in body.iter_lines(_LINES_BYTES) if line)
+
+    def write(self, key: str, body: bytes | BinaryIO) -> None:
         """Write an object, replacing what was there."""
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
-    def write_once(self, key: str, body: bytes | BinaryIO) -> bool:
-        """Write an object unless there is one; False when there was.
+    def metadata(self, key: str) -> dict[str, str]:
+        """The metadata that an object was written with. Raises ClientError when there is no object."""
+        return dict(self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"])
+
+    def write_once(self, key: str, body: bytes | BinaryIO, metadata: Mapping[str, str]) -> bool:
+        """Write an object and its metadata unless there is one; False when there was.
 
         Raises ClientError, of S3's 409 too: there two writers met, and it does not say that either has succeeded.
         """
         try:
-            self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, IfNoneMatch="*")
+            self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=dict(metadata), IfNoneMatch="*")
         except ClientError as error:
             if error_code(error) in _EXISTS:
                 return False
             raise
         return True
 
-    def keys(self, prefix: str) -> Iterator[str]:
-        """Keys that begin with the prefix, in order."""
-        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+    def keys(self, prefix: str, after: str = "") -> Iterator[str]:
+        """Keys that begin with the prefix, those after `after`, in order, page by page."""
+        request = {"Bucket": self.bucket, "Prefix": prefix, **({"StartAfter": after} if after else {})}
+        for page in self._s3.get_paginator("list_objects_v2").paginate(**request):
             yield from (item["Key"] for item in page.get("Contents", ()))
-
-    def folders(self, prefix: str) -> Iterator[str]:
-        """The next path segments below the prefix, in order."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix, Delimiter="/")
-        for page in pages:
-            yield from (item["Prefix"][len(prefix) : -1] for item in page.get("CommonPrefixes", ()))
 
 
 def error_code(error: ClientError) -> str:

@@ -1,48 +1,87 @@
-"""What must hold before a run is published: one result a task, about the planned objects, with counts that balance."""
+"""What must hold before a run is published: one result a task, about the planned objects, with counts that balance,
+and an archive that is still as it was planned.
+
+Plan, results and archive are read side by side; only the files are kept, which are the lines of the commit.
+"""
 
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 
 import msgspec
 
-from compaction.errors import CountsDoNotBalance, ResultMismatch, ResultMissing
-from compaction.manifests import Report, Task, TaskResult, result_key
+from compaction.ahead import ahead
+from compaction.errors import CountsDoNotBalance, ObjectChanged, ObjectMissing, ResultMismatch, ResultMissing
+from compaction.joining import beside
+from compaction.manifests import FileResult, PlannedObject, Report, Task, TaskResult, result_key
 from compaction.store import Store
 from sensors.counts import Counts, UnbalancedError
 
-_READERS = 16
 
-
-def read_results(store: Store, run_id: str, plan: Sequence[Task]) -> list[TaskResult]:
-    """The result of each task of the plan, each about exactly the planned objects, each balanced.
+def verify_results(store: Store, run_id: str, plan: Iterable[Task]) -> tuple[Report, list[FileResult]]:
+    """The sums over all tasks, not yet committed, and their files, when every task has left a result to be trusted.
 
     Raises ResultMissing, ResultMismatch or CountsDoNotBalance, naming task and object.
     """
-    with ThreadPoolExecutor(_READERS) as pool:
-        bodies = list(pool.map(lambda task: store.read(result_key(run_id, task.task_id)), plan))
-    if missing := [task.task_id for task, body in zip(plan, bodies, strict=True) if body is None]:
-        raise ResultMissing(
-            f"Run {run_id} has no result of {len(missing)} of its {len(plan)} tasks, the first is task {missing[0]}. "
-            "Redrive the execution or start a new run."
-        )
-    results = [msgspec.json.decode(body, type=TaskResult) for body in bodies if body is not None]
-    for task, result in zip(plan, results, strict=True):
+    tasks = objects = archive_bytes = 0
+    counts = Counts()
+    files: list[FileResult] = []
+    missing: list[str] = []
+    for task, body in ahead(lambda task: store.read(result_key(run_id, task.task_id)), plan):
+        tasks += 1
+        if body is None:
+            missing.append(task.task_id)
+            continue
+        result = msgspec.json.decode(body, type=TaskResult)
         _check_objects(run_id, task, result)
         _check_counts(result)
-    return results
+        objects += len(task.objects)
+        archive_bytes += task.bytes
+        counts += result.counts
+        files += result.files
+    if missing:
+        raise ResultMissing(
+            f"Run {run_id} has no result of {len(missing)} of its {tasks} tasks, the first is task {missing[0]}. "
+            "Redrive the execution or start a new run."
+        )
+    return _report(run_id, tasks, objects, archive_bytes, counts, files), files
 
 
-def report_of(run_id: str, plan: Sequence[Task], results: Sequence[TaskResult]) -> Report:
-    """The sums over all tasks, not yet committed."""
-    counts = sum((result.counts for result in results), Counts())
-    files = [file for result in results for file in result.files]
+def verify_archive(
+    planned: Iterable[PlannedObject], archive_from: Callable[[datetime], Iterator[PlannedObject]]
+) -> None:
+    """Check that each planned object, given in order of key, is planned once and still what was planned.
+
+    Raises ObjectMissing, ObjectChanged or ResultMismatch, naming the object.
+    """
+    before = ""
+    for expected, found in beside(planned, archive_from):
+        if expected.key <= before:
+            raise ResultMismatch(f"{expected.key} is planned twice. Nothing is published; start a new run.")
+        before = expected.key
+        if found is None:
+            raise ObjectMissing(f"{expected.key} was planned but is gone. A new run plans what is there now.")
+        if found != expected:
+            raise ObjectChanged(
+                f"{expected.key} is not the object that was planned: it has {found.bytes} bytes and the entity tag "
+                f"{found.etag}, planned were {expected.bytes} and {expected.etag}. The archive is never edited: find "
+                "out what wrote it, then start a new run."
+            )
+
+
+def _report(
+    run_id: str, tasks: int, objects: int, archive_bytes: int, counts: Counts, files: list[FileResult]
+) -> Report:
+    try:
+        counts.check()
+    except UnbalancedError as error:
+        raise CountsDoNotBalance(f"Run {run_id}: {error}") from None
     return Report(
         run_id=run_id,
         committed=False,
-        tasks=len(plan),
-        objects=sum(len(task.objects) for task in plan),
-        archive_bytes=sum(task.bytes for task in plan),
+        tasks=tasks,
+        objects=objects,
+        archive_bytes=archive_bytes,
         records=counts.received,
         stored=counts.stored,
         duplicate=counts.duplicate,

@@ -1,7 +1,7 @@
 """Lambda function `plan_compaction`: the first step of the state machine `compact`."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -10,8 +10,9 @@ from aws_lambda_powertools import Logger, Tracer
 
 from compaction.cloudwatch import emit_backlog
 from compaction.environment import settings
+from compaction.estimating import estimate, yield_of
 from compaction.hours import window_of
-from compaction.planning import Planner, summary
+from compaction.planning import Planner
 
 logger = Logger()
 tracer = Tracer()
@@ -22,12 +23,15 @@ tracer = Tracer()
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """`{"run_id", "input": {"from"?, "to"?}, "dry_run"?}` to the plan's size and place.
 
-    With `dry_run` nothing is written and the answer has no `plan`. Raises InvalidInput.
+    With `dry_run` there is no plan, and the answer tells what it would have been and, `estimated`, what would come of
+    it: rows, files and USD. Raises InvalidInput and LedgerIncomplete.
     """
     now = datetime.now(UTC)
     window = window_of(event["input"], now, settings().compaction.grace_minutes)
     if event.get("dry_run"):
-        return {"run_id": event["run_id"], **summary(_planner().tasks(window))}
+        size, before = _planner().dry_run(window)
+        estimated = estimate(size, yield_of(before), settings().compaction.worker_memory_mb)
+        return {"run_id": event["run_id"], **size.answer(), "estimated": estimated}
     answer = _planner().plan(event["run_id"], window)
     logger.info("planned", extra=answer)
     if not event["input"]:  # a run over chosen hours says nothing about the others
@@ -37,6 +41,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
 
 @cache
 def _planner() -> Planner:
+    lookback_days = settings().compaction.lookback_days
     return Planner(
         s3=boto3.client("s3"),
         glue=boto3.client("glue"),
@@ -44,4 +49,5 @@ def _planner() -> Planner:
         processed_bucket=os.environ["PROCESSED_BUCKET"],
         database=os.environ["LAKE_DATABASE"],
         task_bytes=settings().compaction.task_mb * 1_000_000,
+        lookback=None if lookback_days is None else timedelta(days=lookback_days),
     )

@@ -53,10 +53,12 @@ class Lake(msgspec.Struct, frozen=True):
 
 
 class Compaction(msgspec.Struct, frozen=True):
-    """How the archive is cut into tasks."""
+    """How the archive is cut into tasks, and the memory of the function that takes one up."""
 
     grace_minutes: int
     task_mb: int
+    worker_memory_mb: int
+    lookback_days: int | None = None
 
 
 class FunctionSettings(msgspec.Struct, frozen=True):

@@ -69,6 +69,7 @@ def plan_compaction(settings: Settings, lake: Lake) -> FunctionSpec:
             iam.list_keys(lake.raw, "raw-data/"),
             iam.look_for_keys(lake.processed),
             iam.allow(iam.objects_arn(lake.processed, "runs/*"), s3.GetObject, s3.PutObject),
+            iam.allow(iam.objects_arn(lake.processed, "ledger/*"), s3.GetObject, s3.PutObject),
             iam.allow(iam.objects_arn(lake.processed, "warehouse/*"), s3.GetObject),
             *_catalog(lake.database, glue.GetTable),
         ],
@@ -102,8 +103,10 @@ def commit_table(settings: Settings, lake: Lake) -> FunctionSpec:
         description="Publish a run's files as one snapshot of the Iceberg table",
         memory_mb=settings.compaction.committer_memory_mb,
         statements=[
+            iam.list_keys(lake.raw, "raw-data/"),
             iam.look_for_keys(lake.processed),
             iam.allow(iam.objects_arn(lake.processed, "runs/*"), s3.GetObject, s3.PutObject),
+            iam.allow(iam.objects_arn(lake.processed, "ledger/*"), s3.GetObject, s3.PutObject),
             # nothing may be deleted here: what PyIceberg cleans up after a failed commit stays as an orphan
             iam.allow(iam.objects_arn(lake.processed, "warehouse/*"), s3.GetObject, s3.PutObject),
             *_catalog(lake.database, glue.GetTable, glue.CreateTable, glue.UpdateTable),

@@ -53,6 +53,10 @@ def test_a_run_becomes_one_snapshot_with_its_counts(lake: Lake) -> None:
     properties = snapshot.summary.additional_properties
     assert {name: value for name, value in properties.items() if name.startswith("sensorkeep.")} == {
         "sensorkeep.run-id": "run",
+        "sensorkeep.settled-until": "2026-11-21T12:00:00+00:00",
+        "sensorkeep.tasks": "1",
+        "sensorkeep.objects": "1",
+        "sensorkeep.archive-bytes": str(report.archive_bytes),
         "sensorkeep.records": "4",
         "sensorkeep.stored": "2",
         "sensorkeep.duplicate": "1",
@@ -126,15 +130,30 @@ def test_after_a_crash_between_snapshot_and_report_the_commit_only_writes_the_re
     assert lake.store.read(report_key("run")) == msgspec.json.encode(report)
 
 
-def test_a_run_without_a_row_is_committed_without_a_snapshot(lake: Lake) -> None:
+def test_a_run_without_a_row_is_a_snapshot_without_a_file(lake: Lake) -> None:
     lake.put("a", [b"garbage"])
 
     report = lake.run("run")
 
     assert report is not None
-    assert (report.committed, report.quarantined, report.files, report.snapshot_id) == (True, 1, 0, None)
-    assert snapshots(lake) == 0
+    assert (report.committed, report.quarantined, report.files) == (True, 1, 0)
+    assert [snapshot.snapshot_id for snapshot in lake.table().metadata.snapshots] == [report.snapshot_id]
+    assert lake.rows() == []
     assert lake.plan("next")["tasks"] == 0
+    lake.put("b", [reading()])
+    lake.run("next")
+    assert len(lake.rows()) == 1
+
+
+def test_of_two_runs_over_the_same_garbage_one_is_committed(lake: Lake) -> None:
+    lake.put("a", [b"garbage"])
+    for run_id in ("first", "second"):
+        lake.plan(run_id)
+        lake.write(run_id)
+    lake.commit("first")
+
+    with pytest.raises(errors.ObjectsAlreadyCommitted, match="by run first"):
+        lake.commit("second")
 
 
 def test_a_run_without_a_plan_is_refused(lake: Lake) -> None:
@@ -222,7 +241,7 @@ def test_a_file_that_is_missing_or_holds_other_rows_is_refused(lake: Lake) -> No
     with pytest.raises(errors.FileMismatch, match="is missing"):
         lake.commit("run")
     lake.store.write(key, lake.store.read(other.files[0].key) or b"")
-    with pytest.raises(errors.FileMismatch, match="rows in its footer"):
+    with pytest.raises(errors.FileMismatch, match="has rows 3 in its footer, its result says 2"):
         lake.commit("run")
     lake.store.write(key, good)
     assert lake.commit("run").stored == 2
@@ -379,6 +398,7 @@ def test_another_partitioning_holds_from_the_next_run_on(lake: Lake, before: str
 @pytest.fixture
 def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
     monkeypatch.setenv("SETTINGS_FILE", settings_file)
+    monkeypatch.setenv("RAW_BUCKET", lake.raw)
     monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
     monkeypatch.setenv("LAKE_DATABASE", lake.database)
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sensors")

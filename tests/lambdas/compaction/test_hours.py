@@ -15,8 +15,8 @@ def at(hour: int) -> datetime:
 
 
 def test_without_input_a_run_takes_every_hour_whose_grace_is_over() -> None:
-    assert window_of({}, NOW, grace_minutes=16) == Window(None, at(12))
-    assert window_of({}, NOW.replace(minute=15), grace_minutes=16) == Window(None, at(11))
+    assert window_of({}, NOW, grace_minutes=16) == Window(None, at(12), every_closed=True)
+    assert window_of({}, NOW.replace(minute=15), grace_minutes=16) == Window(None, at(11), every_closed=True)
     assert closed_until(NOW.replace(minute=16), 16) == at(12)
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from compaction import packing
 from compaction.manifests import PlannedObject
-from compaction.packing import MAX_OBJECTS, by_day, pack
+from compaction.packing import MAX_OBJECTS, chunks, pack
 
 
 def planned(number: int, size: int, day: int = 21) -> PlannedObject:
@@ -43,7 +43,7 @@ def test_a_task_has_no_more_objects_than_a_map_item_can_name() -> None:
     assert max(len(task) for task in tasks) <= packing.MAX_OBJECTS
 
 
-def test_objects_are_grouped_by_day_of_arrival() -> None:
+def test_objects_are_grouped_chunks_of_arrival() -> None:
     objects = [planned(1, 1), planned(2, 1), planned(3, 1, day=22)]
 
-    assert [len(day) for day in by_day(objects)] == [2, 1]
+    assert [len(day) for day in chunks(objects)] == [2, 1]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from compaction import runs
 from compaction.errors import InvalidInput
 from plan_compaction import handler
 from tests.lake import HOUR, Lake, reading
@@ -57,16 +58,19 @@ def test_a_run_keeps_its_plan_when_it_is_planned_again(lake: Lake) -> None:
     assert keys(lake, "run") == [first]
 
 
-def test_of_two_planners_of_one_run_both_answer_the_first_plan(lake: Lake) -> None:
+def test_of_two_planners_of_one_run_both_answer_the_first_plan(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     lake.put("a", [reading()])
-    planner = lake.planner()
-    answer = lake.plan("run")
+    lake.plan("run")
     lake.put("b", [reading()])
 
-    summary = planner._write("run", planner.tasks(handler.window_of({}, HOUR + timedelta(hours=5), 16)))
+    with monkeypatch.context() as patch:  # the second looks for a plan before the first has written it
+        looked = iter([None])
+        read_plan = runs.read_plan
+        patch.setattr(runs, "read_plan", lambda *asked: next(looked, read_plan(*asked)))
+        answer = lake.plan("run")
 
-    assert [task.objects for task in summary] == [task.objects for task in lake.tasks("run")]
     assert answer["objects"] == 1
+    assert len(keys(lake, "run")) == 1
 
 
 def test_where_two_planners_met_the_plan_is_not_taken_for_written(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
