@@ -1,4 +1,4 @@
-"""A small lake on the embedded AWS for tests: two buckets, a Glue database, and the three steps of a run."""
+"""A small lake for tests, on the embedded AWS or in memory: two buckets, a Glue database, the three steps of a run."""
 
 import atexit
 import functools
@@ -9,9 +9,9 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import boto3
 import pyarrow as pa
@@ -29,6 +29,7 @@ from compaction.store import Store
 from compaction.writing import Writer
 from local import process
 from sensors.settings import Limits
+from tests.memory_aws import Effects, MemoryGlue, MemoryS3, memory_catalog
 
 REGION = "eu-central-1"
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
@@ -68,18 +69,31 @@ def reading(device: str = "pump-1", at: float = AT, **fields: Any) -> dict[str, 
     return payload | (fields or {"temperature": 20.5})
 
 
+class Aws(NamedTuple):
+    """What a lake is on: the clients, and the catalog of its table."""
+
+    s3: Any
+    glue: Any
+    catalog: GlueCatalog
+
+
+def in_memory(effects: Effects) -> Aws:
+    """An AWS without a server, whose side effects can be made to fail."""
+    s3, glue = MemoryS3(effects), MemoryGlue(effects)
+    return Aws(s3, glue, memory_catalog(glue, s3))
+
+
 class Lake:
     """Buckets and database of one test, and the steps of a run on them."""
 
-    def __init__(self, metrics: tuple[str, ...] = METRICS, partition_by: str = "day") -> None:
+    def __init__(self, metrics: tuple[str, ...] = METRICS, partition_by: str = "day", aws: Aws | None = None) -> None:
         name = uuid.uuid4().hex[:12]
         self.raw, self.processed, self.database = f"raw-{name}", f"processed-{name}", f"lake_{name}"
         self.metrics, self.partition_by = metrics, partition_by
-        self.s3, self.glue = client("s3"), client("glue")
+        self.s3, self.glue, self.catalog = aws or Aws(client("s3"), client("glue"), _catalog())
         for bucket in (self.raw, self.processed):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.glue.create_database(DatabaseInput={"Name": self.database})
-        self.catalog = _catalog()
 
     @property
     def store(self) -> Store:
@@ -95,8 +109,8 @@ class Lake:
         self.s3.put_object(Bucket=self.raw, Key=key, Body=body)
         return key
 
-    def planner(self, task_bytes: int = 64_000_000) -> Planner:
-        return Planner(self.s3, self.glue, self.raw, self.processed, self.database, task_bytes)
+    def planner(self, task_bytes: int = 64_000_000, lookback: timedelta | None = None) -> Planner:
+        return Planner(self.s3, self.glue, self.raw, self.processed, self.database, task_bytes, lookback)
 
     def plan(self, run_id: str, task_bytes: int = 64_000_000, **run_input: str) -> dict[str, Any]:
         window = window_of({"from" if key == "start" else "to": value for key, value in run_input.items()}, NOW, 16)

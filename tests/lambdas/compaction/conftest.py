@@ -1,4 +1,4 @@
-"""A lake of its own for each test, on the embedded AWS, and what a function finds beside its code."""
+"""A lake of its own for each test, on the embedded AWS or in memory, and what a function finds beside its code."""
 
 import json
 import types
@@ -8,6 +8,7 @@ import pytest
 
 from config.settings import load
 from tests import lake as lakes
+from tests.memory_aws import Effects
 
 
 @pytest.fixture
@@ -15,6 +16,11 @@ def lake(monkeypatch: pytest.MonkeyPatch) -> lakes.Lake:
     for name, value in lakes.environ().items():
         monkeypatch.setenv(name, value)
     return lakes.Lake()
+
+
+@pytest.fixture
+def memory_lake() -> lakes.Lake:
+    return lakes.Lake(aws=lakes.in_memory(Effects()))
 
 
 @pytest.fixture

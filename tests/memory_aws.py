@@ -1,0 +1,251 @@
+"""S3 and Glue in memory, as much of the clients as compaction uses, with a place to make any side effect fail.
+
+Milliseconds where the embedded AWS takes seconds: for tests that run the compaction hundreds of times.
+"""
+# ruff: noqa: N803 - arguments have the names that the clients give them
+
+import copy
+import hashlib
+import io
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.response import StreamingBody
+from pyiceberg.catalog.glue import GlueCatalog
+from pyiceberg.io import FileIO, InputFile, OutputFile
+
+_PAGE = 3  # keys of a listing's page: even a small archive has several
+_WRITTEN_AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+Effect = Callable[[], Any]
+
+
+class Effects:
+    """Every side effect in order, by what it does; `fault(name, effect)`, when set, is called instead of the effect."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.fault: Callable[[int, Effect], Any] | None = None
+
+    def make(self, name: str, effect: Effect) -> Any:
+        """Have an effect, or what the fault makes of it."""
+        number = len(self.names)
+        self.names.append(name)
+        return effect() if self.fault is None else self.fault(number, effect)
+
+
+class Stored(NamedTuple):
+    """An object of a bucket."""
+
+    body: bytes
+    metadata: dict[str, str]
+
+    @property
+    def etag(self) -> str:
+        """Its entity tag, in quotes, as S3 has it."""
+        return f'"{hashlib.md5(self.body, usedforsecurity=False).hexdigest()}"'
+
+
+class MemoryS3:
+    """Buckets of objects; strongly consistent, conditional writes, listings in order of key, as S3 is."""
+
+    def __init__(self, effects: Effects) -> None:
+        self.effects = effects
+        self.buckets: dict[str, dict[str, Stored]] = {}
+        self._lock = threading.Lock()
+
+    def create_bucket(self, *, Bucket: str, **_: object) -> None:
+        self.buckets[Bucket] = {}
+
+    def put_object(
+        self,
+        *,
+        Bucket: str,
+        Key: str,
+        Body: Any,
+        Metadata: Any = None,
+        IfNoneMatch: str | None = None,
+    ) -> dict[str, Any]:
+        stored = Stored(Body if isinstance(Body, bytes) else bytes(Body.read()), dict(Metadata or {}))
+
+        def put() -> dict[str, Any]:
+            with self._lock:
+                if IfNoneMatch and Key in self.buckets[Bucket]:
+                    raise _error("PreconditionFailed", "PutObject")
+                self.buckets[Bucket][Key] = stored
+            return {"ETag": stored.etag}
+
+        answer: dict[str, Any] = self.effects.make(f"put {Key}", put)
+        return answer
+
+    def delete_object(self, *, Bucket: str, Key: str) -> None:
+        self.effects.make(f"delete {Key}", lambda: self.buckets[Bucket].pop(Key, None))
+
+    def head_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
+        stored = self.buckets[Bucket].get(Key)
+        if stored is None:
+            raise _error("NoSuchKey", "GetObject")
+        if IfMatch is not None and IfMatch.strip('"') != stored.etag.strip('"'):
+            raise _error("PreconditionFailed", "GetObject")
+        return {
+            "ETag": stored.etag,
+            "Metadata": stored.metadata,
+            "ContentLength": len(stored.body),
+            "LastModified": _WRITTEN_AT,
+        }
+
+    def get_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
+        head = self.head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch)
+        body = self.buckets[Bucket][Key].body
+        return head | {"Body": StreamingBody(io.BytesIO(body), len(body))}
+
+    def get_paginator(self, operation: str) -> SimpleNamespace:
+        assert operation == "list_objects_v2"
+        return SimpleNamespace(paginate=self._pages)
+
+    def _pages(self, *, Bucket: str, Prefix: str = "", StartAfter: str = "") -> Iterator[dict[str, Any]]:
+        objects = self.buckets[Bucket]
+        keys = iter(sorted(key for key in tuple(objects) if key.startswith(Prefix) and key > StartAfter))
+        while page := list(itertools.islice(keys, _PAGE)):
+            yield {
+                "Contents": [{"Key": key, "Size": len(objects[key].body), "ETag": objects[key].etag} for key in page]
+            }
+        yield {}
+
+
+class MemoryGlue:
+    """Tables of one database; an update is refused unless it names the version that it replaces."""
+
+    class exceptions:  # noqa: N801 - the client's name
+        """Errors by the names that the client gives them."""
+
+        EntityNotFoundException = type("EntityNotFoundException", (ClientError,), {})
+        AlreadyExistsException = type("AlreadyExistsException", (ClientError,), {})
+        ConcurrentModificationException = type("ConcurrentModificationException", (ClientError,), {})
+
+    def __init__(self, effects: Effects) -> None:
+        self.effects = effects
+        self.tables: dict[str, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+
+    def create_database(self, **_: object) -> None:
+        """There is one anyway."""
+
+    def get_database(self, *, Name: str) -> dict[str, Any]:
+        return {"Database": {"Name": Name}}
+
+    def get_table(self, *, DatabaseName: str, Name: str) -> dict[str, Any]:
+        if Name not in self.tables:
+            raise self._refused("EntityNotFoundException")
+        return {"Table": copy.deepcopy(self.tables[Name]) | {"DatabaseName": DatabaseName}}  # callers write into it
+
+    def create_table(self, *, DatabaseName: str, TableInput: Any) -> None:
+        def create() -> None:
+            with self._lock:
+                if TableInput["Name"] in self.tables:
+                    raise self._refused("AlreadyExistsException")
+                self.tables[TableInput["Name"]] = copy.deepcopy(TableInput) | {"VersionId": "0"}
+
+        self.effects.make("create table", create)
+
+    def update_table(
+        self,
+        *,
+        DatabaseName: str,
+        TableInput: Any,
+        VersionId: str,
+        SkipArchive: bool,
+    ) -> None:
+        def update() -> None:
+            with self._lock:
+                if self.tables[TableInput["Name"]]["VersionId"] != VersionId:
+                    raise self._refused("ConcurrentModificationException")
+                self.tables[TableInput["Name"]] = copy.deepcopy(TableInput) | {"VersionId": str(int(VersionId) + 1)}
+
+        self.effects.make("update table", update)
+
+    def _refused(self, name: str) -> ClientError:
+        refused: ClientError = getattr(self.exceptions, name)({"Error": {"Code": name}}, "Glue")
+        return refused
+
+
+class MemoryIO(FileIO):
+    """PyIceberg's files on the S3 in memory; like the committing function, it may delete nothing."""
+
+    s3: MemoryS3
+
+    def new_input(self, location: str) -> "MemoryFile":
+        return MemoryFile(location, self.properties["memory.s3"])
+
+    def new_output(self, location: str) -> "MemoryFile":
+        return MemoryFile(location, self.properties["memory.s3"])
+
+    def delete(self, location: str | InputFile | OutputFile) -> None:
+        raise PermissionError(f"not authorized to perform: s3:DeleteObject on {location}")
+
+
+class MemoryFile(InputFile, OutputFile):
+    """One object as PyIceberg reads and writes it."""
+
+    def __init__(self, location: str, s3: MemoryS3) -> None:
+        super().__init__(location)
+        self._s3 = s3
+        self._bucket, _, self._key = location.removeprefix("s3://").partition("/")
+
+    def __len__(self) -> int:
+        return len(self._s3.buckets[self._bucket][self._key].body)
+
+    def exists(self) -> bool:
+        return self._key in self._s3.buckets[self._bucket]
+
+    def open(self, seekable: bool = True) -> Any:
+        if not self.exists():
+            raise FileNotFoundError(self.location)
+        return pa.BufferReader(self._s3.buckets[self._bucket][self._key].body)
+
+    def create(self, overwrite: bool = False) -> Any:
+        return _Writing(self)
+
+    def to_input_file(self) -> InputFile:
+        return self
+
+    def put(self, body: bytes) -> None:
+        """Write the object; what goes wrong on the way is an OSError, as with PyArrow's files."""
+        try:
+            self._s3.put_object(Bucket=self._bucket, Key=self._key, Body=body)
+        except HTTPClientError as error:
+            raise OSError(str(error)) from error
+
+
+class _Writing(io.BytesIO):
+    """An object that is there once it is closed, unless what writes it has failed."""
+
+    def __init__(self, file: MemoryFile) -> None:
+        super().__init__()
+        self._file = file
+
+    def __exit__(self, kind: Any, *rest: object) -> None:
+        if kind is None:
+            self.close()
+
+    def close(self) -> None:
+        if not self.closed:
+            body = self.getvalue()
+            super().close()
+            self._file.put(body)
+
+
+def memory_catalog(glue: MemoryGlue, s3: MemoryS3) -> GlueCatalog:
+    """PyIceberg's Glue catalog on the two."""
+    where: Any = {"py-io-impl": f"{__name__}.MemoryIO", "memory.s3": s3}
+    return GlueCatalog("memory", client=glue, **where)
+
+
+def _error(code: str, operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": code}}, operation)
