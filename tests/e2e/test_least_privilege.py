@@ -35,7 +35,6 @@ NOT_ENFORCED_HERE = {
 }
 UNSEEN = {
     ("write_parquet", "s3:ListBucket"): "the embedded AWS answers NoSuchKey to whoever asks, not only to who may list",
-    ("commit_table", "s3:ListBucket"): "the same",
 }
 GLUE_ASKS_FOR = ":database/"
 """Of catalog, database and table, the resource on which the embedded AWS checks an action of Glue."""
@@ -161,6 +160,7 @@ def prepared(system: "System", folder: str, action: str, resource: str) -> Calla
     run_id = f"least-privilege-{next(numbers)}-{time.time_ns()}"
     key, etag = system.archive()
     if folder == "plan_compaction":
+        system.forget_ledger()
         return lambda: system.plan(run_id)
     if folder == "write_parquet":
         return lambda: system.write(run_id, key, etag)
@@ -226,6 +226,13 @@ class System:
     def commit(self, run_id: str) -> str:
         """Commit a run."""
         return self._invoke("CommitTableName", {"run_id": run_id})
+
+    def forget_ledger(self) -> None:
+        """Let the next plan or commit write the ledger of the committed runs again."""
+        s3, bucket = boto3.client("s3"), self._outputs["ProcessedBucketName"]
+        listed = s3.list_objects_v2(Bucket=bucket, Prefix="ledger/").get("Contents", [])
+        for item in listed:
+            s3.delete_object(Bucket=bucket, Key=item["Key"])
 
     def forget_table(self) -> None:
         """Let the next commit create the table."""

@@ -19,7 +19,7 @@ CLOSED = Window(None, HOUR + timedelta(hours=3), every_closed=True)
 
 
 def held(lake: Lake, window: Window = EVERYTHING) -> list[tuple[str, str]]:
-    return [tuple(held) for held in Ledger(lake.store).held(window)]
+    return [(entry.key, entry.run_id) for entry in Ledger(lake.store).held(window)]
 
 
 def planned(lake: Lake, run_id: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -207,13 +208,36 @@ def test_a_plan_whose_backlog_cannot_be_told_is_a_plan(
     assert "metrics not emitted" in caplog.text
 
 
-def test_a_dry_run_says_the_same_and_writes_nothing(configured: Lake, context: object) -> None:
-    configured.put("a", [reading()], HOUR - timedelta(days=30))
+def test_a_dry_run_says_the_same_and_what_would_come_of_it_and_plans_nothing(configured: Lake, context: object) -> None:
+    configured.put("a", [reading()] * 50, HOUR - timedelta(days=30))
 
     answer = handler.handle({"run_id": "status", "input": {}, "dry_run": True}, context)
 
-    assert (answer["tasks"], answer["objects"]) == (1, 1)
+    planned = {name: answer[name] for name in ("tasks", "objects", "bytes", "oldest_hour")}
     assert list(configured.store.keys("runs/")) == []
+    assert planned.items() <= handler.handle({"run_id": "run", "input": {}}, context).items()
+    assert set(answer["estimated"]) == {"rows", "files", "cost_usd"}
+    assert answer["estimated"]["files"] == 1
+
+
+def test_the_function_looks_back_as_far_as_the_settings_say(
+    configured: Lake, context: object, settings_file: str
+) -> None:
+    path = Path(settings_file)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["compaction"]["lookback_days"] = 2
+    path.write_text(json.dumps(content), encoding="utf-8")
+    configured.put("a", [reading()])
+    handler.handle({"run_id": "one", "input": {}}, context)
+    configured.write("one")
+    configured.commit("one")
+    now = datetime.now(UTC)
+    configured.put("old", [reading()], now - timedelta(days=9))
+    late = configured.put("late", [reading()], now - timedelta(hours=30))
+
+    handler.handle({"run_id": "two", "input": {}}, context)
+
+    assert keys(configured, "two") == [late]
 
 
 def test_the_function_refuses_an_input_by_name(configured: Lake, context: object) -> None:
