@@ -67,12 +67,12 @@ def _hot_table(stack: Stack) -> dict[str, Any]:
 def _archive(stack: Stack, now: datetime) -> dict[str, Any]:
     """What the next run would take, and what has arrived in hours that are still open; the planner itself says it."""
     closed = _would_plan(stack, {})
-    everything = _would_plan(stack, {"to": (now + timedelta(hours=1)).isoformat()})
+    still_open = _would_plan(stack, {"from": closed["until"], "to": (now + timedelta(hours=1)).isoformat()})
     return {
         "bucket": stack.outputs["RawBucketName"],
         "closed": closed,
-        "open": {name: everything[name] - closed[name] for name in ("objects", "bytes")},
-        "oldest_hour": everything["oldest_hour"],
+        "open": {name: still_open[name] for name in ("objects", "bytes")},
+        "oldest_hour": closed["oldest_hour"] or still_open["oldest_hour"],
     }
 
 
@@ -84,7 +84,7 @@ def _would_plan(stack: Stack, run_input: dict[str, str]) -> dict[str, Any]:
     body = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
         raise OpsError(f"{stack.outputs['PlanCompactionName']} failed: {body.get('errorMessage')}. See its logs.")
-    return {name: body[name] for name in ("tasks", "objects", "bytes", "oldest_hour")}
+    return {name: body[name] for name in ("tasks", "objects", "bytes", "oldest_hour", "until", "estimated")}
 
 
 def _table(stack: Stack) -> dict[str, Any] | None:

@@ -24,20 +24,24 @@ def beside(
 ) -> Iterator[tuple[PlannedObject, Entry | None]]:
     """Each archive object, given in order of key, with the entry that has its key, or None.
 
-    `entries_from(hour)` lists the entries from an arrival hour on, in order of key. It is asked again wherever the
-    objects leave an hour out: a late object of last year does not make anybody list the year.
+    `entries_from(hour)` lists the entries from an arrival hour on, in order of key. It is asked again where the entries
+    are hours behind the objects: for one late object of last year nobody reads the year.
     """
-    reached: datetime | None = None
-    entries: Iterator[Entry] = iter(())
+    entries: Iterator[Entry] | None = None
     entry: Entry | None = None
     for found in objects:
-        hour = hour_of(found.key)
-        if hour is None:
-            raise ValueError(f"{found.key} is not a key of the archive")
-        if reached is None or hour > reached + HOUR:
-            entries = entries_from(hour)
+        if entries is None:
+            entries = entries_from(_hour(found))
             entry = next(entries, None)
-        reached = hour
         while entry is not None and entry.key < found.key:
+            if _hour(entry) + HOUR < _hour(found):
+                entries = entries_from(_hour(found))
             entry = next(entries, None)
         yield found, entry if entry is not None and entry.key == found.key else None
+
+
+def _hour(item: Keyed) -> datetime:
+    hour = hour_of(item.key)
+    if hour is None:
+        raise ValueError(f"{item.key} is not a key of the archive")
+    return hour

@@ -26,6 +26,7 @@ from compaction.store import Store
 
 LEDGER_PREFIX = "ledger/"
 _HOURS = f"{LEDGER_PREFIX}year="
+_SMALL_BYTES = 1024 * 1024  # a list of about 13,000 names; some are read ahead
 _SPOOL_BYTES = 8 * 1024 * 1024  # an hour of about 100,000 objects stays in memory, a larger one goes to /tmp
 
 
@@ -111,8 +112,16 @@ class Ledger:
         prefix = f"{ARCHIVE_PREFIX}{folder.removeprefix(LEDGER_PREFIX)}"
         run_id = key.removeprefix(folder).removesuffix(".jsonl")
         names = msgspec.json.Decoder(str)
-        lines = self._store.lines(key) or iter(())
-        return (Held(prefix + names.decode(line), run_id) for line in lines)
+        return (Held(prefix + names.decode(line), run_id) for line in self._lines(key))
+
+    def _lines(self, key: str) -> Iterable[bytes]:
+        """The lines of a list: read now when they are few, else when they are needed, so that no connection waits."""
+        body = self._store.open(key)
+        beginning = b"" if body is None else body.read(_SMALL_BYTES)
+        return beginning.splitlines() if len(beginning) < _SMALL_BYTES else self._later(key)
+
+    def _later(self, key: str) -> Iterator[bytes]:
+        yield from self._store.lines(key) or ()
 
 
 def in_order(plan: Iterable[Task]) -> Iterator[PlannedObject]:

@@ -23,15 +23,16 @@ tracer = Tracer()
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """`{"run_id", "input": {"from"?, "to"?}, "dry_run"?}` to the plan's size and place.
 
-    With `dry_run` there is no plan, and the answer tells what it would have been and, `estimated`, what would come of
-    it: rows, files and USD. Raises InvalidInput and LedgerIncomplete.
+    With `dry_run` there is no plan, and the answer tells what it would have been: its size, `until` which hour, and
+    `estimated` what would come of it: rows, files and USD. Raises InvalidInput and LedgerIncomplete.
     """
     now = datetime.now(UTC)
     window = window_of(event["input"], now, settings().compaction.grace_minutes)
     if event.get("dry_run"):
         size, before = _planner().dry_run(window)
         estimated = estimate(size, yield_of(before), settings().compaction.worker_memory_mb)
-        return {"run_id": event["run_id"], **size.answer(), "estimated": estimated}
+        until = window.end.isoformat()
+        return {"run_id": event["run_id"], **size.answer(), "until": until, "estimated": estimated}
     answer = _planner().plan(event["run_id"], window)
     logger.info("planned", extra=answer)
     if not event["input"]:  # a run over chosen hours says nothing about the others

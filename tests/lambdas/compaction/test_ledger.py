@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compaction import errors, packing, planning, runs
+from compaction import errors, ledger, packing, planning, runs
 from compaction.hours import Window
 from compaction.ledger import Entry, Ledger
 from compaction.manifests import plan_key
@@ -60,8 +60,12 @@ def test_a_name_is_found_again_whatever_is_in_it(memory_lake: Lake, name: str) -
     assert memory_lake.plan("two")["tasks"] == 0
 
 
-def test_the_lists_of_a_run_over_many_chunks_are_in_order(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("small_bytes", [10, 1_000_000])
+def test_the_lists_of_a_run_over_many_chunks_are_in_order(
+    memory_lake: Lake, monkeypatch: pytest.MonkeyPatch, small_bytes: int
+) -> None:
     monkeypatch.setattr(packing, "CHUNK_OBJECTS", 3)
+    monkeypatch.setattr(ledger, "_SMALL_BYTES", small_bytes)
     keys = [memory_lake.put(f"{number:02}", [reading(at=AT + number)] * (number * 7 % 5 + 1)) for number in range(11)]
     memory_lake.run("one", task_bytes=1)
 
