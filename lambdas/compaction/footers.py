@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 
 from compaction.ahead import ahead
 from compaction.errors import FileMismatch
 from compaction.manifests import FileResult
+
+KEYS_METADATA: Final = b"sensorkeep.key_checksum"
+"""Of the footer: the checksum of the keys of the file's rows."""
 
 
 class Footer(NamedTuple):
@@ -21,10 +25,11 @@ class Footer(NamedTuple):
     last_device_id: str | None
     first_measured_at_ms: int | None
     last_measured_at_ms: int | None
+    key_checksum: str | None
 
 
 def verify_footers(io: FileIO, location: str, files: Iterable[FileResult]) -> None:
-    """Raise FileMismatch unless each file is there with the rows, bytes, devices and times of its result.
+    """Raise FileMismatch unless each file is there with rows, bytes, devices, times and keys of its result.
 
     `location` is what stands before a file's key.
     """
@@ -35,10 +40,9 @@ def verify_footers(io: FileIO, location: str, files: Iterable[FileResult]) -> No
         for name, found in footer._asdict().items():
             expected = getattr(file, name)
             if found != expected:
-                raise FileMismatch(f"{place} has {name} {found} in its footer, its result says {expected}. {_DO}")
-
-
-_DO = "Start a new run."
+                raise FileMismatch(
+                    f"{place} has {name} {found} in its footer, its result says {expected}. Start a new run."
+                )
 
 
 def _read(io: FileIO, path: str) -> Footer | None:
@@ -48,9 +52,12 @@ def _read(io: FileIO, path: str) -> Footer | None:
             metadata = pq.read_metadata(stream)
     except FileNotFoundError:
         return None
+    except pa.ArrowInvalid as error:
+        raise FileMismatch(f"{path} has no footer that can be read: {error}. Start a new run.") from None
     devices = _range(metadata, "device_id")
     times = [_ms(moment) for moment in _range(metadata, "measured_at")]
-    return Footer(metadata.num_rows, size, *devices, *times)
+    checksum = (metadata.metadata or {}).get(KEYS_METADATA)
+    return Footer(metadata.num_rows, size, *devices, *times, checksum.decode() if checksum else None)
 
 
 def _range(metadata: pq.FileMetaData, column: str) -> tuple[Any, Any]:

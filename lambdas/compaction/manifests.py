@@ -49,7 +49,10 @@ class ObjectResult(msgspec.Struct, frozen=True):
 
 
 class FileResult(msgspec.Struct, frozen=True):
-    """One Parquet file: key in the processed bucket, partition of `measured_at`, and what it holds."""
+    """One Parquet file: key in the processed bucket, partition of `measured_at`, and what it holds.
+
+    `key_checksum`, where a file has one, stands in its footer too.
+    """
 
     key: str
     partition: str
@@ -59,6 +62,7 @@ class FileResult(msgspec.Struct, frozen=True):
     last_device_id: str
     first_measured_at_ms: int
     last_measured_at_ms: int
+    key_checksum: str | None = None
 
 
 class TaskResult(msgspec.Struct, frozen=True):
