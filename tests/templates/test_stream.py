@@ -16,7 +16,7 @@ def test_every_message_of_the_topic_takes_exactly_one_rule(stack):
 
     assert conditions == {"isUndefined(timestamp)", "NOT isUndefined(timestamp)"}
     for rule in rules:
-        assert f" FROM '{stack.settings.ingest.topic_prefix}/+/data' " in rule["Sql"]
+        assert f" FROM '{stack.settings.name(stack.settings.ingest.topic_prefix)}/+/data' " in rule["Sql"]
         assert "topic(3) AS topic_device_id" in rule["Sql"]
         assert "timestamp() AS received_at" in rule["Sql"]
         assert rule["AwsIotSqlVersion"] == "2016-03-23"
