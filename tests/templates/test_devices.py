@@ -166,10 +166,6 @@ def test_a_name_that_is_too_long_for_iot_is_refused_when_building():
         built(told(provisioning_template="x" * 37))
 
 
-def test_no_environment_takes_the_logging_of_the_account_by_default():
-    assert [stack.environment for stack in all_stacks() if stack.resources("AWS::IoT::Logging")] == []
-
-
 def test_rules_log_to_our_group_when_asked_and_nothing_else_to_one_that_iot_makes(tmp_path):
     stack = built(told(rule_log_level="WARN"))
     logging, role = stack.only("AWS::IoT::Logging"), stack.properties("AWS::IAM::Role")["RuleLogsRole"]
