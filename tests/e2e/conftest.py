@@ -3,13 +3,26 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
 
 from config import settings as config
 from local import process, up
+from local.deploy import outputs as outputs_of
 from tests.e2e import checkout as checkouts
+from tests.e2e import printed
+from tests.e2e.systems import System
 
 SUFFIX = "e2e"
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A worker takes whole files, and all that look at the deployed reference systems, so that these exist once."""
+    for item in items:
+        shares = {"deployments", "systems"} & set(getattr(item, "fixturenames", ()))
+        group = "reference systems" if shares else item.path.name
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +54,23 @@ def outputs(emulator: process.Running) -> dict[str, str]:
     """Outputs of the deployed root stack."""
     settings = config.load(up.ENVIRONMENT)
     return up.deploy_system(emulator, settings, Path(emulator.state_dir) / "build", lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def deployments(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the commands said that deployed both reference systems, and one more environment; by environment."""
+    return printed.run_all(tmp_path_factory.mktemp("printed"))
+
+
+@pytest.fixture(scope="session")
+def systems(deployments: dict[str, str]) -> dict[str, System]:
+    """Both reference systems, deployed side by side with the settings of their files."""
+    found = {}
+    for environment in printed.SYSTEMS:
+        settings = printed.settings_of(environment)
+        cloudformation = boto3.client("cloudformation", region_name=settings.region)
+        found[environment] = System(settings, outputs_of(cloudformation, settings.stack_name))
+    return found
 
 
 @pytest.fixture(scope="module")
