@@ -5,7 +5,6 @@ are read from the template that is deployed.
 """
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,11 +33,6 @@ def city(systems: dict[str, System]) -> System:
 def works(systems: dict[str, System]) -> System:
     """The system `manufacturing`."""
     return systems["manufacturing"]
-
-
-def promise(line: str) -> Callable[[Any], Any]:
-    """The same line of both systems."""
-    return lambda test: pytest.mark.promise(SYSTEMS[0], line)(pytest.mark.promise(SYSTEMS[1], line)(test))
 
 
 @pytest.mark.promise("iot-processing", "key")
