@@ -66,7 +66,7 @@ def deliver(post: Callable[[float], Answer], budget_s: float, clock: Clock) -> i
 
 def backoff_s(number: int) -> float:
     """The longest pause after a try."""
-    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (number - 1))
+    return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * float(2 ** (number - 1)))
 
 
 def seconds(retry_after: str | None, now_s: float) -> float | None:

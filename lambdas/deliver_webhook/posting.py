@@ -58,11 +58,11 @@ class Receiver:
             raise NoAnswerError(f"{self.host} did not answer: {type(error).__name__}: {error}") from error
 
     def _exchange(self, plain: socket.socket, headers: Mapping[str, str], body: bytes, within_s: float) -> Answer:
-        connected, kind = plain, http.client.HTTPConnection
+        connected, connection = plain, http.client.HTTPConnection(self.host, self._port)
         if self._is_https:
             connected = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
-            kind = http.client.HTTPSConnection
-        with contextlib.closing(kind(self.host, self._port)) as connection, _cut_off(connected, within_s):
+            connection = http.client.HTTPSConnection(self.host, self._port)
+        with contextlib.closing(connection), _cut_off(connected, within_s):
             if isinstance(connected, ssl.SSLSocket):
                 connected.do_handshake()
             connection.sock = connected

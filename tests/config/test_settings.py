@@ -200,7 +200,9 @@ def test_an_address_that_alerts_should_not_go_to_is_refused(tmp_path, url, allow
     assert allowed in refusal(tmp_path, f"{SIGNED}url = '{url}'")
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/", "http://[::1]:8000/", "http://localhost/", "https://10.1.2.3/"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000/", "http://[::1]:8000/", "http://localhost/", "https://10.1.2.3/"]
+)
 def test_a_receiver_of_ones_own_network_needs_a_word_for_it(tmp_path, url):
     webhook = load_text(tmp_path, f"{SIGNED}url = '{url}'\nallow_private_addresses = true").alerts.webhook
 
