@@ -21,6 +21,9 @@ from deliver_webhook.messages import Message, message
 from deliver_webhook.posting import Answer, Receiver
 from webhook.signing import headers
 
+UNVERIFIED = (400, 401, 403)
+"""What receivers answer to a signature that they cannot verify."""
+
 CONTENT = {"content-type": "application/json; charset=utf-8", "user-agent": "Sensorkeep"}
 
 logger = Logger()
@@ -54,8 +57,8 @@ def _send(told: Message) -> int:
     """Post until it is taken; how many tries it took. A receiver may refuse because it has a newer key than ours."""
     try:
         return _post(told)
-    except RefusedError:
-        if not _keyring().renew():
+    except RefusedError as error:
+        if error.status not in UNVERIFIED or not _keyring().renew():
             raise
         return _post(told)
 

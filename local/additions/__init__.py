@@ -9,8 +9,11 @@ from local.additions import (
     iot_logging,
     kinesis_poller,
     nested_update,
+    notifications,
     retention,
+    rotation,
     rule_sql,
+    secret_versions,
     trails,
 )
 
@@ -26,8 +29,11 @@ class Additions:
         authorization.install()
         function_errors.install()
         nested_update.install()
+        notifications.install()
         retention.install()
+        rotation.install()
         rule_sql.install()
+        secret_versions.install()
         trails.install()
         iot_actions.install()
         iot_logging.install()
