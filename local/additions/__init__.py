@@ -8,6 +8,9 @@ from local.additions import (
     iot_actions,
     iot_logging,
     kinesis_poller,
+    names,
+    nested_change_sets,
+    nested_stacks,
     nested_update,
     notifications,
     retention,
@@ -28,6 +31,9 @@ class Additions:
         alarms.install()
         authorization.install()
         function_errors.install()
+        names.install()
+        nested_change_sets.install()
+        nested_stacks.install()
         nested_update.install()
         notifications.install()
         retention.install()
