@@ -88,15 +88,22 @@ def _connect(address: str, port: int, timeout_s: float) -> socket.socket:
 
 @contextlib.contextmanager
 def _cut_off(connected: socket.socket, within_s: float) -> Iterator[None]:
-    """End the connection after a while: a timeout alone begins anew with every byte of a slow answer."""
+    """End the connection after a while: a timeout alone begins anew with every byte of a slow answer.
 
-    def end() -> None:
+    Raises TimeoutError when that has happened, whatever the answer looked like by then.
+    """
+    is_cut = threading.Event()
+
+    def cut() -> None:
+        is_cut.set()
         with contextlib.suppress(OSError):
             socket.socket.shutdown(connected, socket.SHUT_RDWR)  # of the socket below TLS, which waits for nobody
 
-    timer = threading.Timer(within_s, end)
+    timer = threading.Timer(within_s, cut)
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+        if is_cut.is_set():
+            raise TimeoutError(f"no whole answer within {within_s:.1f} s")

@@ -1,6 +1,7 @@
 """A receiver on the loopback address, over HTTP and over TLS with a certificate of its own authority."""
 
 import datetime
+import re
 import socket
 import ssl
 import threading
@@ -47,7 +48,7 @@ class Raw:
         connection.settimeout(5)
         if self._tls:
             connection = self._tls.wrap_socket(connection, server_side=True)
-        self.requests.append(connection.recv(65_536))
+        self.requests.append(_request(connection))
         for byte in self.answers.pop(0) if self.answers else OK:
             connection.sendall(bytes([byte]))
             if self.drip_s and self.ended.wait(self.drip_s):
@@ -58,6 +59,14 @@ class Raw:
         self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._thread.join()
+
+
+def _request(connection: socket.socket) -> bytes:
+    """A whole request, with the body that its head announces."""
+    with connection.makefile("rb") as stream:
+        head = b"".join(iter(stream.readline, b"\r\n")) + b"\r\n"
+        length = re.search(rb"Content-Length: (\d+)", head)
+        return head + stream.read(int(length[1]) if length else 0)
 
 
 @pytest.fixture

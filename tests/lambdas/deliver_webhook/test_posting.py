@@ -80,7 +80,7 @@ def test_a_certificate_of_another_host_is_not_accepted(
 ) -> None:
     monkeypatch.setattr(addresses.socket, "getaddrinfo", only_for("other.example.com", found_at("127.0.0.1")))
 
-    with pytest.raises(NoAnswerError, match="CERTIFICATE_VERIFY_FAILED.*other.example.com"):
+    with pytest.raises(NoAnswerError, match=r"CERTIFICATE_VERIFY_FAILED.*other\.example\.com"):
         receiver(f"https://other.example.com:{raw_tls.port}/", tls=trusting).post({}, b"{}", 5)
 
     assert raw_tls.requests == []
@@ -122,7 +122,7 @@ def test_a_receiver_that_is_not_there_may_be_there_later(raw: Raw) -> None:
         receiver(f"http://127.0.0.2:{raw.port}/").post({}, b"{}", 5)
 
 
-@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200"])
+@pytest.mark.parametrize("answer", [b"", b"nonsense\r\n\r\n"])
 def test_an_answer_that_is_none_may_be_one_later(raw: Raw, answer: bytes) -> None:
     raw.answers.append(answer)
 
@@ -149,7 +149,7 @@ def test_a_receiver_that_drips_its_answer_is_cut_off(
     server.drip_s = 0.02
     started_s = time.monotonic()
 
-    with pytest.raises(NoAnswerError, match="did not answer"):
+    with pytest.raises(NoAnswerError, match=r"no whole answer within 0\.3 s"):
         receiver(f"{scheme}://{HOST}:{server.port}/", tls=trusting).post({}, b"{}", 0.3)
 
     assert time.monotonic() - started_s < 10, "200 s of dripping were waited for"
