@@ -12,6 +12,8 @@ pytestmark = pytest.mark.e2e
 
 OUTPUTS = {
     "iot-processing": {
+        "ApiSecretArn",
+        "ApiSecretName",
         "DashboardName",
         "DynamodbTableName",
         "FirehoseName",
@@ -34,6 +36,7 @@ OUTPUTS = {
 """What each reference system promises to tell whoever deploys it."""
 
 
+@pytest.mark.promise("both", "build and deploy")
 @pytest.mark.parametrize("environment", [*SYSTEMS, PACKAGED])
 def test_the_printed_commands_deploy_the_system(deployments: dict[str, str], environment: str) -> None:
     settings = settings_of(environment)

@@ -162,6 +162,18 @@ def test_alerts_go_to_an_encrypted_topic(city: System) -> None:
     assert city.properties("realtime", "AlertsTopic")["KmsMasterKeyId"] == {"Ref": "KeyArn"}
 
 
+@pytest.mark.promise("iot-processing", "secret")
+def test_the_secret_was_generated_and_rotates(city: System) -> None:
+    secrets = city.client("secretsmanager")
+    secret = secrets.describe_secret(SecretId="iot-api-credentials-city")
+    value = json.loads(secrets.get_secret_value(SecretId=secret["ARN"])["SecretString"])
+
+    assert city.outputs["ApiSecretName"] == secret["Name"]
+    assert city.outputs["ApiSecretArn"] == secret["ARN"]
+    assert value.keys() >= {"api_key", "api_secret"}
+    assert secret["RotationEnabled"] is True
+
+
 @pytest.mark.promise("iot-processing", "function")
 @pytest.mark.promise("manufacturing", "function")
 @pytest.mark.parametrize(

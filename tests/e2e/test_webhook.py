@@ -117,6 +117,8 @@ def test_the_key_of_the_template_is_replaced_at_once(system: System) -> None:
     assert eventually(lambda: system.credentials()["api_key"] != "first")
 
 
+@pytest.mark.promise("iot-processing", "channels")
+@pytest.mark.promise("iot-processing", "secret")
 def test_an_alert_of_a_hot_reading_arrives_signed(system: System, receiver: Receiver) -> None:
     device = f"press-{time.time_ns()}"
     reading = {"device_id": device, "timestamp": time.time(), "temperature": 140.0}
@@ -138,6 +140,7 @@ def test_an_alert_of_a_hot_reading_arrives_signed(system: System, receiver: Rece
     assert request.content["data"]["value"] == 140.0
 
 
+@pytest.mark.promise("iot-processing", "channels")
 def test_the_queue_holds_the_alert_itself(system: System) -> None:
     device = f"press-{time.time_ns()}"
     reading = {"device_id": device, "timestamp": time.time(), "temperature": 150.0}
@@ -150,6 +153,7 @@ def test_the_queue_holds_the_alert_itself(system: System) -> None:
     assert message["MessageAttributes"]["device_id"]["StringValue"] == device
 
 
+@pytest.mark.promise("iot-processing", "secret")
 def test_across_a_rotation_receivers_with_either_key_verify(system: System, receiver: Receiver) -> None:
     old = system.credentials()
     system.publish()  # the function now holds the old key
