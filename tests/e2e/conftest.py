@@ -16,13 +16,10 @@ from tests.e2e.systems import System
 SUFFIX = "e2e"
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """A worker takes whole files, and all that look at the deployed reference systems, so that these exist once."""
-    for item in items:
-        shares = {"deployments", "systems"} & set(getattr(item, "fixturenames", ()))
-        group = "reference systems" if shares else item.path.name
-        item.add_marker(pytest.mark.xdist_group(group))
+    reference = item.path.name.startswith("test_reference_") or item.path.name == "test_deploy_command.py"
+    item.add_marker(pytest.mark.xdist_group("reference systems" if reference else item.path.name))
 
 
 @pytest.fixture(scope="session")

@@ -68,9 +68,8 @@ class System:
     def function(self) -> dict[str, Any]:
         """Configuration of process_readings, without what every change of it alters."""
         found = self.client("lambda").get_function_configuration(FunctionName=self.outputs["ProcessReadingsName"])
-        return {
-            key: value for key, value in found.items() if key not in {"LastModified", "RevisionId", "ResponseMetadata"}
-        }
+        altered = {"LastModified", "RevisionId", "ResponseMetadata"}
+        return {key: value for key, value in found.items() if value and key not in altered}
 
 
 Deploy = Callable[[Settings], System]
