@@ -3,23 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 
 from config import settings as config
 from local import process, up
-from local.deploy import outputs as outputs_of
 from tests.e2e import checkout as checkouts
-from tests.e2e import printed
-from tests.e2e.systems import System
+from tests.e2e.systems import System, deployer
 
 SUFFIX = "e2e"
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """A worker takes whole files, and all that look at the deployed reference systems, so that these exist once."""
-    reference = item.path.name.startswith("test_reference_") or item.path.name == "test_deploy_command.py"
-    item.add_marker(pytest.mark.xdist_group("reference systems" if reference else item.path.name))
 
 
 @pytest.fixture(scope="session")
@@ -54,20 +45,14 @@ def outputs(emulator: process.Running) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def deployments(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the commands said that deployed both reference systems, and one more environment; by environment."""
-    return printed.run_all(tmp_path_factory.mktemp("printed"))
-
-
-@pytest.fixture(scope="session")
-def systems(deployments: dict[str, str]) -> dict[str, System]:
+def systems(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, System]:
     """Both reference systems, deployed side by side with the settings of their files."""
-    found = {}
-    for environment in printed.SYSTEMS:
-        settings = printed.settings_of(environment)
-        cloudformation = boto3.client("cloudformation", region_name=settings.region)
-        found[environment] = System(settings, outputs_of(cloudformation, settings.stack_name))
-    return found
+    suffixes = {"iot-processing": "city", "manufacturing": "works"}
+    deploy = deployer(emulator, tmp_path_factory.mktemp("systems"))
+    return {
+        environment: deploy(config.load(environment, {"ENVIRONMENT_SUFFIX": suffix}))
+        for environment, suffix in suffixes.items()
+    }
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).parents[2]
 SYSTEMS = ("iot-processing", "manufacturing")
 PACKAGED = "dev"
 """Built without a bucket: `aws cloudformation package` takes the files from where they are."""
-SUFFIXES = {"iot-processing": "city", "manufacturing": "works", PACKAGED: "packaged"}
+SUFFIXES = {"iot-processing": "typed1", "manufacturing": "typed2", PACKAGED: "typed3"}
 
 
 def settings_of(environment: str) -> Settings:

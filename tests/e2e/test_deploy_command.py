@@ -6,7 +6,8 @@ import subprocess
 import boto3
 import pytest
 
-from tests.e2e.printed import PACKAGED, SUFFIXES, SYSTEMS, environ, settings_of
+from local import process
+from tests.e2e.printed import PACKAGED, SUFFIXES, SYSTEMS, environ, run_all, settings_of
 
 pytestmark = pytest.mark.e2e
 
@@ -34,6 +35,12 @@ OUTPUTS = {
     },
 }
 """What each reference system promises to tell whoever deploys it."""
+
+
+@pytest.fixture(scope="module")
+def deployments(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the commands said that deployed both reference systems, and one more environment; by environment."""
+    return run_all(tmp_path_factory.mktemp("printed"))
 
 
 @pytest.mark.promise("both", "build and deploy")

@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from config import settings as config
 from local import process, state
 from local.__main__ import main
 from local.demo import load, settling, tools
@@ -85,15 +86,15 @@ class Traffic:
 
 
 @pytest.fixture(scope="module")
-def traffic(
-    emulator: process.Running, systems: dict[str, System], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Traffic]:
-    """The deployed systems, ready to be sent to."""
+def traffic(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Traffic]:
+    """Both systems, deployed side by side and ready to be sent to."""
     deploy = deployer(emulator, tmp_path_factory.mktemp("soon"))
-    return {
-        environment: Traffic(emulator, deploy(changed(system.settings, **SOON)))
-        for environment, system in systems.items()
-    }
+    names = {"iot-processing": "busycity", "manufacturing": "busyworks"}
+    found = {}
+    for environment, suffix in names.items():
+        own = {"ENVIRONMENT_SUFFIX": suffix, "TOPIC_PREFIX": "busy/{system}"}
+        found[environment] = Traffic(emulator, deploy(changed(config.load(environment, own), **SOON)))
+    return found
 
 
 @pytest.fixture(scope="module")
