@@ -244,7 +244,7 @@ def test_the_commands_of_the_runbook_work_on_a_system_in_trouble(system: System,
     typed = type_in(tmp_path, [line for line in commands(RUNBOOK) if line not in ON_AWS], variables)
 
     assert typed.returncode == 0, typed.stdout[-6000:]
-    assert name("BacklogOld") in typed.stdout
+    assert all(name(alarm) in typed.stdout for alarm in ("BacklogOld", "PipelineUnhealthy"))
     item = {"device_id": {"S": "press-set-aside"}, "timestamp": {"N": "1795251600"}}
     assert "Item" in boto3.client("dynamodb").get_item(TableName=system.outputs["ReadingsTableName"], Key=item)
     assert s3.list_objects_v2(Bucket=bucket, Prefix="aws/lambda/")["KeyCount"] == 0
