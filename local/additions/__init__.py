@@ -10,6 +10,9 @@ from local.additions import (
     iot_actions,
     iot_logging,
     kinesis_poller,
+    names,
+    nested_change_sets,
+    nested_stacks,
     nested_update,
     retention,
     rule_sql,
@@ -29,6 +32,9 @@ class Additions:
         composite_alarms.install()
         embedded_metrics.install()
         function_errors.install()
+        names.install()
+        nested_change_sets.install()
+        nested_stacks.install()
         nested_update.install()
         retention.install()
         rule_sql.install()

@@ -9,6 +9,8 @@ from importlib.metadata import version
 
 import pytest
 
+from local.additions import nested_change_sets
+
 FUNCTIONS = {
     "app.pin_request_origin": "(source_ip, secure_transport)",
     "core.iam_actions.extract_iam_action": "(service, method, path, headers, body, query_params)",
@@ -21,9 +23,28 @@ FUNCTIONS = {
     "core.responses.get_account_id": "()",
     "core.responses.get_region": "()",
     "core.responses.request_scope": "(account_id, region)",
+    "services.cloudformation.changesets._find_change_set": "(cs_name, stack_name)",
+    "services.cloudformation.changesets._resolve_props_for_diff": "(template, params, stack_name, stack_id)",
+    "services.cloudformation.engine._evaluate_conditions": "(template, params)",
+    "services.cloudformation.engine._parse_template": "(template_body)",
+    "services.cloudformation.engine._resolve_parameters": "(template, provided_params, previous_params)",
+    "services.cloudformation.engine._resolve_refs": "(value, resources, params, conditions, mappings, "
+    "stack_name, stack_id)",
+    "services.cloudformation.engine._topological_sort": "(resources, conditions)",
+    "services.cloudformation.handlers._roll_back_operation": "(stack_name, stack_id, stack, operation, "
+    "reason_override)",
+    "services.cloudformation.helpers._resolve_template": "(params)",
     "services.cloudformation.provisioners._cw_metric_alarm_record": "(name, props)",
+    "services.cloudformation.provisioners._delete_resource": "(resource_type, physical_id, props, "
+    "stack_name, logical_id)",
+    "services.cloudformation.provisioners._nested_stack_lookup_name": "(physical_id_or_arn)",
     "services.cloudformation.provisioners._update_resource": "(resource_type, physical_id, old_props, new_props, "
     "stack_name, logical_id, old_attrs)",
+    "services.cloudformation.stacks._add_event": "(stack_id, stack_name, logical_id, resource_type, status, "
+    "reason, physical_id, detailed_status)",
+    "services.cloudformation.stacks._diff_resources": "(old_template, new_template, resources, template, "
+    "changed_params, retag)",
+    "services.cloudformation.stacks._roll_back_operation": "(stack_name, stack_id, stack, operation, reason_override)",
     "services.cloudtrail._delete_trail": "(body)",
     "services.cloudtrail._err": "(code, msg, status)",
     "services.cloudtrail._find_mutable_trail": "(raw)",
@@ -60,6 +81,7 @@ FUNCTIONS = {
     "services.kinesis._ensure_base64": "(value)",
     "services.kinesis._expire_records": "(stream)",
     "services.kinesis.put_record_internal": "(stream_arn, partition_key, data)",
+    "services.kms._alias_arn": "(alias_name)",
     "services.kms.key_policy_for_arn": "(resource_arn)",
     "services.lambda_svc._apply_filter_criteria": "(records, esm)",
     "services.lambda_svc._emit_lambda_logs": "(func, request_id, log_text, error, duration_ms, log_source)",
@@ -68,12 +90,15 @@ FUNCTIONS = {
     "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
     "services.lambda_svc._iter_all_esms": "()",
     "services.lambda_svc._poll_kinesis": "()",
+    "services.s3._bucket_has_versions": "(name)",
     "services.s3.bucket_policy_for_arn": "(resource_arn)",
     "services.s3.handle_request": "(method, path, headers, body, query_params, signed_path, enforce_bucket_region, "
     "internal, access_point_region, access_point)",
 }
 
 STORES = {
+    "services.cloudformation._ACTION_HANDLERS": "update",
+    "services.cloudformation._change_sets": "__setitem__",
     "services.cloudformation._stacks": "get",
     "services.cloudformation.provisioners._REPLACING_PROPERTIES": "__setitem__",
     "services.cloudformation.provisioners._RESOURCE_HANDLERS": "__setitem__",
@@ -83,12 +108,16 @@ STORES = {
     "services.cloudwatch._alarms": "values",
     "services.cloudwatch._composite_alarms": "__getitem__",
     "services.cloudwatch._metrics": "get",
+    "services.cloudwatch_logs._log_groups": "__contains__",
+    "services.dynamodb._tables": "get",
     "services.firehose._streams": "all_items",
     "services.iam._roles": "get_scoped",
     "services.iot._MISSING": "__class__",
     "services.iot._RULE_ACTION_RESOURCE_KEYS": "__ior__",
     "services.kinesis._streams": "get_scoped",
+    "services.kms._aliases": "__contains__",
     "services.lambda_svc._kinesis_positions": "set_scoped",
+    "services.s3._buckets": "get",
 }
 
 
@@ -126,7 +155,8 @@ def test_cloudformation_does_not_know_what_we_add_and_a_resource_type_has_the_ha
 
     for added in ("AWS::CloudTrail::Trail", "AWS::CloudWatch::CompositeAlarm"):
         assert added not in provisioners._RESOURCE_HANDLERS
-    assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS["AWS::Kinesis::Stream"])
+    for kind in ("AWS::CloudFormation::Stack", "AWS::DynamoDB::Table", "AWS::Kinesis::Stream", "AWS::S3::Bucket"):
+        assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS[kind])
 
 
 @pytest.mark.parametrize(
@@ -137,6 +167,13 @@ def test_cloudtrail_knows_the_actions_that_we_call(action: str) -> None:
     from ministack.services import cloudtrail
 
     assert action in cloudtrail._DISPATCH
+
+
+@pytest.mark.parametrize("kind", nested_change_sets.REPLACING)
+def test_cloudformation_does_not_know_which_properties_replace_the_resources_that_we_tell(kind: str) -> None:
+    from ministack.services.cloudformation import provisioners
+
+    assert kind not in provisioners._REPLACING_PROPERTIES
 
 
 def test_a_stream_record_has_the_fields_that_we_read() -> None:
