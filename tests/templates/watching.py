@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from config.settings import load
-from tests.changed import changed
+from tests.changed import changed, everything_on
 from tests.templates.walking import Stack, stacks_named, stacks_of
 
 DIMENSIONS = {
@@ -26,12 +25,8 @@ OF_OUR_RULES = re.compile(
 
 
 def with_everything() -> Stack:
-    """The monitoring of a system that has whatever settings can switch on."""
-    settings = changed(
-        load("iot-processing", {"REPOSITORY": "https://example.com/sensors.git"}),
-        compaction={"enabled": True},
-        audit={"enabled": True},
-    )
+    """The monitoring of a system that has whatever settings can switch on, from a repository that is a link."""
+    settings = changed(everything_on(), tags={"repository": "https://example.com/sensors.git"})
     (stack,) = [stack for stack in stacks_of(settings, "everything") if stack.name == "monitoring"]
     return stack
 
