@@ -14,8 +14,11 @@ from local.additions import (
     nested_change_sets,
     nested_stacks,
     nested_update,
+    notifications,
     retention,
+    rotation,
     rule_sql,
+    secret_versions,
     trails,
 )
 
@@ -36,8 +39,11 @@ class Additions:
         nested_change_sets.install()
         nested_stacks.install()
         nested_update.install()
+        notifications.install()
         retention.install()
+        rotation.install()
         rule_sql.install()
+        secret_versions.install()
         trails.install()
         iot_actions.install()
         iot_logging.install()

@@ -133,7 +133,7 @@ def test_functions_that_look_for_objects_are_told_when_there_is_none(role):
 
 
 def test_no_function_may_delete_anything():
-    functions = [found for found in role_statements() if found.stack.name in ("realtime", "batch")]
+    functions = [found for found in role_statements() if found.stack.name in ("realtime", "notifications", "batch")]
 
     assert [action for found in functions for action in found.actions if "Delete" in action.split(":")[1]] == [
         action for found in functions for action in found.actions if action == "logs:DeleteLogDelivery"
