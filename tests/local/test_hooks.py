@@ -173,7 +173,9 @@ def test_a_request_to_the_policy_evaluator_has_the_fields_that_we_give() -> None
     assert needed <= set(inspect.signature(EvalContext).parameters)
 
 
-@pytest.mark.parametrize("kind", ["AWS::CloudTrail::Trail", "AWS::CloudWatch::CompositeAlarm", "AWS::SecretsManager::RotationSchedule"])
+@pytest.mark.parametrize(
+    "kind", ["AWS::CloudTrail::Trail", "AWS::CloudWatch::CompositeAlarm", "AWS::SecretsManager::RotationSchedule"]
+)
 def test_cloudformation_does_not_know_a_resource_type_that_we_add(kind: str) -> None:
     from ministack.services.cloudformation import provisioners
 

@@ -7,7 +7,7 @@ from tests.changed import changed
 from tests.templates.walking import stacks_named, stacks_of
 from tests.templates.watching import COMPOSITE, DIMENSIONS, OF_OUR_RULES, alarms, monitoring, queries, watched
 
-MISSING = {"BacklogOld": "ignore", "CompactionOverdue": "breaching"}
+MISSING = {"BacklogOld": "ignore", "CompactionOverdue": "breaching", "AlertsUndelivered": "ignore"}
 """Alarms for which no data does not mean that all is well."""
 ANNOUNCING = {
     "CommitErrors",
@@ -16,6 +16,7 @@ ANNOUNCING = {
     "CompactionTimedOut",
     "FunctionDuration",
     "PlanErrors",
+    "RotationFailed",
     "WriteErrors",
 }
 """Alarms that do not make the pipeline unhealthy: nothing is late or lost yet."""
@@ -123,6 +124,19 @@ def test_where_compaction_is_scheduled_too_long_without_a_success_raises_an_alar
         alarm = alarms(stack)["CompactionOverdue"]
         assert (alarm["MetricName"], alarm["ComparisonOperator"]) == ("ExecutionsSucceeded", "LessThanThreshold")
         assert (alarm["Threshold"], alarm["Period"], alarm["EvaluationPeriods"]) == (1, 3600, 3)
+
+
+@pytest.mark.parametrize(
+    ("title", "taken"),
+    [
+        ("AlertsUndelivered", {"alerts": {"webhook": None}}),
+        ("RotationFailed", {"alerts": {"webhook": None}, "credentials": None}),
+        ("IndexThrottled", {"hot_table": {"sensor_type_index": None}}),
+    ],
+)
+def test_what_a_system_does_not_have_has_no_alarm(title, taken):
+    assert title in alarms(with_everything())
+    assert title not in alarms(with_everything(**taken))
 
 
 def test_the_settings_move_the_thresholds():

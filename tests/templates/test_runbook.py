@@ -57,7 +57,7 @@ def test_the_runbook_names_every_kind_of_resource_that_outlives_the_stack():
         item["Type"]
         for stack in stacks_of(load("manufacturing", {}), "manufacturing")
         for item in stack.body["Resources"].values()
-        if "DeletionPolicy" in item
+        if item.get("DeletionPolicy", "Delete") != "Delete"
     }
 
     assert set(re.findall(r"`(AWS::\w+::\w+)`", section)) == kept

@@ -15,6 +15,7 @@ DIMENSIONS = {
     "AWS/Kinesis": {"StreamName"},
     "AWS/Lambda": {"FunctionName", "EventSourceMappingUUID"},
     "AWS/S3": {"BucketName", "FilterId"},
+    "AWS/SQS": {"QueueName"},
     "AWS/States": {"StateMachineArn"},
     "Sensorkeep": {"service"},
 }
@@ -24,9 +25,15 @@ OF_OUR_RULES = re.compile(
 )
 
 
-def with_everything() -> Stack:
-    """The monitoring of a system that has whatever settings can switch on, from a repository that is a link."""
-    settings = changed(everything_on(), tags={"repository": "https://example.com/sensors.git"})
+def with_everything(**but: object) -> Stack:
+    """The monitoring of a system that has whatever settings can switch on, `but` these; its repository is a link."""
+    settings = changed(
+        everything_on(),
+        alerts={"webhook": {"url": "https://alerts.example.com/"}},
+        credentials={},
+        tags={"repository": "https://example.com/sensors.git"},
+    )
+    settings = changed(settings, **but)
     (stack,) = [stack for stack in stacks_of(settings, "everything") if stack.name == "monitoring"]
     return stack
 
