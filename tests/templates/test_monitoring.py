@@ -5,7 +5,16 @@ import pytest
 from config.settings import load
 from tests.changed import changed
 from tests.templates.walking import stacks_named, stacks_of
-from tests.templates.watching import COMPOSITE, DIMENSIONS, OF_OUR_RULES, alarms, monitoring, queries, watched
+from tests.templates.watching import (
+    COMPOSITE,
+    DIMENSIONS,
+    OF_OUR_RULES,
+    alarms,
+    monitoring,
+    queries,
+    watched,
+    with_everything,
+)
 
 MISSING = {"BacklogOld": "ignore", "CompactionOverdue": "breaching", "AlertsUndelivered": "ignore"}
 """Alarms for which no data does not mean that all is well."""
