@@ -9,8 +9,10 @@ from local.additions import (
     iot_logging,
     kinesis_poller,
     nested_update,
+    network,
     retention,
     rule_sql,
+    tags,
     trails,
 )
 
@@ -26,8 +28,10 @@ class Additions:
         authorization.install()
         function_errors.install()
         nested_update.install()
+        network.install()
         retention.install()
         rule_sql.install()
+        tags.install()
         trails.install()
         iot_actions.install()
         iot_logging.install()
