@@ -8,6 +8,7 @@ from local.additions import (
     iot_actions,
     iot_logging,
     kinesis_poller,
+    lifecycle,
     nested_update,
     network,
     retention,
@@ -27,6 +28,7 @@ class Additions:
         alarms.install()
         authorization.install()
         function_errors.install()
+        lifecycle.install()
         nested_update.install()
         network.install()
         retention.install()

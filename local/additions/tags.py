@@ -10,12 +10,14 @@ Tags = dict[str, str]
 
 
 def install() -> None:
-    """Let CloudFormation hand its tags to these types."""
+    """Let CloudFormation hand its tags to these types, and CloudWatch tell those of dashboards."""
+    from ministack.services import cloudwatch
     from ministack.services.cloudformation import provisioners
 
     for kind, store in STORES.items():
         provisioners._STACK_TAG_PROPERTY[kind] = ("Tags", "list")
         provisioners._RESOURCE_HANDLERS[kind] = _tagging(provisioners._RESOURCE_HANDLERS[kind], store)
+    cloudwatch._validate_alarm_tag_arn = _accepting_dashboards(cloudwatch._validate_alarm_tag_arn)
 
 
 def _bucket(name: str) -> Tags:
@@ -31,6 +33,18 @@ def _dashboard(name: str) -> Tags:
 
     tags: Tags = cloudwatch._resource_tags.setdefault(f"arn:aws:cloudwatch::{get_account_id()}:dashboard/{name}", {})
     return tags
+
+
+def _accepting_dashboards(validate: Any) -> Any:
+    """The check of what a request for tags names: a dashboard has tags, too."""
+
+    def accept(arn: str, is_json: bool = False, is_cbor: bool = False) -> Any:
+        from ministack.services import cloudwatch
+
+        is_dashboard = any(board["DashboardArn"] == arn for board in cloudwatch._dashboards.values())
+        return None if is_dashboard else validate(arn, is_json, is_cbor)
+
+    return accept
 
 
 def _delivery_stream(name: str) -> Tags:

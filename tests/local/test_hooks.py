@@ -9,6 +9,8 @@ from importlib.metadata import version
 
 import pytest
 
+from local.additions import tags
+
 FUNCTIONS = {
     "app.pin_request_origin": "(source_ip, secure_transport)",
     "core.iam_actions.extract_iam_action": "(service, method, path, headers, body, query_params)",
@@ -24,12 +26,19 @@ FUNCTIONS = {
     "services.cloudformation.provisioners._cw_metric_alarm_record": "(name, props)",
     "services.cloudformation.provisioners._update_resource": "(resource_type, physical_id, old_props, new_props, "
     "stack_name, logical_id, old_attrs)",
+    "services.cloudformation.provisioners._ec2_apply_tags": "(physical_id, props, old_props)",
+    "services.cloudformation.provisioners._ec2_sg_permissions": "(rules)",
+    "services.cloudformation.provisioners._reconcile_tag_map": "(store, old_props, new_props, prop)",
     "services.cloudtrail._delete_trail": "(body)",
     "services.cloudtrail._err": "(code, msg, status)",
     "services.cloudtrail._find_mutable_trail": "(raw)",
     "services.cloudtrail._find_visible_trail": "(raw)",
     "services.cloudtrail._ok": "(body)",
     "services.cloudtrail._trail_arn": "(name)",
+    "services.cloudwatch._validate_alarm_tag_arn": "(arn, is_json, is_cbor)",
+    "services.ec2._create_flow_logs": "(params)",
+    "services.ec2._delete_flow_logs": "(params)",
+    "services.ec2._vpce_fields_xml": "(ep, tag)",
     "services.firehose._apply_lambda_processors": "(stream, dest, records, metadata_sink, partition_sink)",
     "services.firehose._deliver_records_to_s3": "(stream, dest, records)",
     "services.firehose._deliver_to_s3": "(stream, dest, record_data, lambda_keys)",
@@ -57,6 +66,9 @@ FUNCTIONS = {
     "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
     "services.lambda_svc._iter_all_esms": "()",
     "services.lambda_svc._poll_kinesis": "()",
+    "services.lambda_svc._vpc_config_with_id": "(request_config)",
+    "services.s3._delete_bucket_lifecycle": "(name)",
+    "services.s3._put_bucket_lifecycle": "(name, body)",
     "services.s3.bucket_policy_for_arn": "(resource_arn)",
     "services.s3.handle_request": "(method, path, headers, body, query_params, signed_path, enforce_bucket_region, "
     "internal, access_point_region, access_point)",
@@ -67,14 +79,21 @@ STORES = {
     "services.cloudformation.provisioners._REPLACING_PROPERTIES": "__setitem__",
     "services.cloudformation.provisioners._RESOURCE_HANDLERS": "__setitem__",
     "services.cloudformation.provisioners._STACK_TAG_PROPERTY": "__setitem__",
+    "services.cloudformation.provisioners._S3_BUCKET_CONFIGURATIONS": "__iter__",
     "services.cloudtrail._DISPATCH": "__setitem__",
     "services.cloudtrail._trail_tags": "pop",
+    "services.cloudwatch._dashboards": "values",
+    "services.cloudwatch._resource_tags": "setdefault",
+    "services.ec2._security_groups": "get",
     "services.firehose._streams": "all_items",
     "services.iam._roles": "get_scoped",
     "services.iot._MISSING": "__class__",
     "services.iot._RULE_ACTION_RESOURCE_KEYS": "__ior__",
     "services.kinesis._streams": "get_scoped",
+    "services.lambda_svc._esms": "get",
+    "services.lambda_svc._functions": "__getitem__",
     "services.lambda_svc._kinesis_positions": "set_scoped",
+    "services.s3._bucket_tags": "setdefault",
 }
 
 
@@ -107,10 +126,25 @@ def test_a_request_to_the_policy_evaluator_has_the_fields_that_we_give() -> None
     assert needed <= set(inspect.signature(EvalContext).parameters)
 
 
-def test_cloudformation_does_not_know_trails_and_a_resource_type_has_the_handlers_that_we_give() -> None:
+@pytest.mark.parametrize(
+    "kind", ["AWS::CloudTrail::Trail", "AWS::EC2::FlowLog", "AWS::EC2::SecurityGroupEgress", "AWS::IoT::Logging"]
+)
+def test_cloudformation_does_not_know_the_types_that_we_add(kind: str) -> None:
     from ministack.services.cloudformation import provisioners
 
-    assert "AWS::CloudTrail::Trail" not in provisioners._RESOURCE_HANDLERS
+    assert kind not in provisioners._RESOURCE_HANDLERS
+
+
+def test_cloudformation_hands_no_tags_to_the_types_that_we_tag() -> None:
+    from ministack.services.cloudformation import provisioners
+
+    assert set(tags.STORES) <= set(provisioners._RESOURCE_HANDLERS)
+    assert not set(tags.STORES) & set(provisioners._STACK_TAG_PROPERTY)
+
+
+def test_a_resource_type_has_the_handlers_that_we_give() -> None:
+    from ministack.services.cloudformation import provisioners
+
     assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS["AWS::Kinesis::Stream"])
 
 
