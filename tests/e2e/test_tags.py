@@ -1,6 +1,7 @@
 """Everything that takes tags carries those of the environment, and an update changes them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,10 +34,15 @@ class Resource:
         return found if isinstance(found, dict) else {_either(tag, "Key"): _either(tag, "Value") for tag in found}
 
     def client(self, service: str) -> Any:
-        return boto3.client(service, region_name=self.region)
+        return _client(service, self.region)
 
     def arn(self, service: str, resource: str) -> str:
         return f"arn:aws:{service}:{self.region}:{ACCOUNT}:{resource}"
+
+
+@functools.cache
+def _client(service: str, region: str) -> Any:
+    return boto3.client(service, region_name=region)
 
 
 def _either(tag: dict[str, str], field: str) -> str:
@@ -112,8 +118,7 @@ def is_taggable(kind: str, region: str) -> bool:
 
 def resources(region: str, stack: str) -> Iterator[Resource]:
     """Every taggable resource of a stack and of those nested in it."""
-    client: Any = boto3.client("cloudformation", region_name=region)
-    for page in client.get_paginator("list_stack_resources").paginate(StackName=stack):
+    for page in _client("cloudformation", region).get_paginator("list_stack_resources").paginate(StackName=stack):
         for item in page["StackResourceSummaries"]:
             if is_taggable(item["ResourceType"], region):
                 yield Resource(item["ResourceType"], item["PhysicalResourceId"], region)
