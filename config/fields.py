@@ -55,6 +55,7 @@ ResourceName = Annotated[str, Field(pattern=_NAME, max_length=128), Placeholders
 FirehoseName = Annotated[str, Field(pattern=_NAME, max_length=64), Placeholders]
 FunctionName = Annotated[str, Field(pattern=_NAME, max_length=64), Placeholders]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9{][a-z0-9{}-]*$", max_length=63), Placeholders]
+TopicPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}-]+/[A-Za-z0-9_{}-]+$", max_length=128), Placeholders]
 RuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}]+$", max_length=124), Placeholders]
 TrailName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9{}]+([_-][A-Za-z0-9{}]+)*$", min_length=3, max_length=128), Placeholders

@@ -16,6 +16,7 @@ from config.fields import (
     RuleName,
     ScheduleExpression,
     TagValue,
+    TopicPrefix,
     TrailName,
 )
 
@@ -60,10 +61,10 @@ class Audit(Model):
 class Ingest(Model):
     """How readings come in: MQTT topic, Kinesis stream, archive delivery."""
 
-    topic_prefix: str = Field(
-        "sensors/readings",
-        pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$",
-        description="First two levels of the MQTT topic; a device publishes to `<prefix>/<device>/data`.",
+    topic_prefix: TopicPrefix = Field(
+        "sensors/{system}-{suffix}",
+        description="First two levels of the MQTT topic; a device publishes to `<prefix>/<device>/data`. Topics belong"
+        " to the account and region: two environments there need two prefixes, or each gets what both are sent.",
     )
     rule_name: RuleName = Field("readings_rule_{suffix}", description="Name of the IoT topic rule.")
     stream_name: ResourceName = Field("readings-{suffix}", description="Name of the Kinesis stream.")

@@ -32,6 +32,7 @@ CONFIG_DIR = Path(__file__).parent
 OVERRIDES = {
     "ENVIRONMENT_SUFFIX": ("suffix",),
     "AWS_REGION": ("region",),
+    "TOPIC_PREFIX": ("ingest", "topic_prefix"),
     "REPOSITORY": ("tags", "repository"),
     "COMMIT_SHA": ("tags", "commit_sha"),
     "COMMIT_AUTHOR": ("tags", "commit_author"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from config.settings import Settings
+from config.settings import Settings, load
 
 
 def changed(settings: Settings, **sections: object) -> Settings:
@@ -12,6 +12,25 @@ def changed(settings: Settings, **sections: object) -> Settings:
     `changed(settings, audit={"enabled": False})`. Raises pydantic's ValidationError as loading a file would.
     """
     return Settings.model_validate(_merged(settings.model_dump(exclude_unset=True), sections))
+
+
+def everything_on() -> Settings:
+    """A system that has whatever settings can switch on."""
+    return changed(
+        load("manufacturing", {}),
+        alerts={"emails": ["ada@example.com"]},
+        audit={"data_events": "all"},
+        devices={"rule_log_level": "INFO"},
+        network={"enabled": True, "gateway_prefix_lists": ["pl-0000000a", "pl-0000000b"]},
+        raw_bucket={"expire_after_days": 3650},
+        processed_bucket={
+            "transitions": [{"after_days": 30, "storage_class": "STANDARD_IA"}],
+            "quarantine_days": 365,
+            "set_aside_days": 365,
+        },
+        hot_table={"sensor_type_index": {"name": "SensorTypeIndex"}},
+        realtime={"function": {"reserved_concurrency": 5}},
+    )
 
 
 def _merged(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,9 @@ from local.additions import (
     iot_logging,
     kinesis_poller,
     lifecycle,
+    names,
+    nested_change_sets,
+    nested_stacks,
     nested_update,
     network,
     retention,
@@ -29,6 +32,9 @@ class Additions:
         authorization.install()
         function_errors.install()
         lifecycle.install()
+        names.install()
+        nested_change_sets.install()
+        nested_stacks.install()
         nested_update.install()
         network.install()
         retention.install()

@@ -85,6 +85,7 @@ def test_a_name_with_a_path_is_no_environment(tmp_path):
         ("[devices]\nsearchable_attributes = ['a', 'a']", "devices", "names an attribute twice"),
         ("[devices]\nsearchable_attributes = ['certificate_id']", "devices", "set by the provisioning"),
         ("[tags]\nowner = 3", "tags.owner", "valid string"),
+        ("[ingest]\ntopic_prefix = 'sensors'", "ingest.topic_prefix", "match pattern"),
         ("[ingest]\nrule_name = '{system}_rule'", "ingest.rule_name", "match pattern"),
         ("[lake]\ndatabase = '{system}_{suffix}'", "lake.database", "match pattern"),
     ],
@@ -140,12 +141,14 @@ def test_the_environment_overrides_the_file(tmp_path):
         "[tags]\nowner = 'ours'",
         ENVIRONMENT_SUFFIX="pr7",
         AWS_REGION="us-east-1",
+        TOPIC_PREFIX="plant-{suffix}/sensors",
         REPOSITORY="example/plant",
         COMMIT_SHA="abc123",
         COMMIT_AUTHOR="Ada",
     )
 
     assert (settings.suffix, settings.region, settings.stack_name) == ("pr7", "us-east-1", "power-plant-pr7")
+    assert settings.name(settings.ingest.topic_prefix) == "plant-pr7/sensors"
     assert settings.tags.model_dump() == {
         "project": "sensorkeep",
         "owner": "ours",

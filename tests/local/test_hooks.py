@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-from local.additions import tags
+from local.additions import nested_change_sets, tags
 
 FUNCTIONS = {
     "app.pin_request_origin": "(source_ip, secure_transport)",
@@ -23,12 +23,31 @@ FUNCTIONS = {
     "core.responses.get_account_id": "()",
     "core.responses.get_region": "()",
     "core.responses.request_scope": "(account_id, region)",
+    "services.cloudformation.changesets._find_change_set": "(cs_name, stack_name)",
+    "services.cloudformation.changesets._resolve_props_for_diff": "(template, params, stack_name, stack_id)",
+    "services.cloudformation.engine._evaluate_conditions": "(template, params)",
+    "services.cloudformation.engine._parse_template": "(template_body)",
+    "services.cloudformation.engine._resolve_parameters": "(template, provided_params, previous_params)",
+    "services.cloudformation.engine._resolve_refs": "(value, resources, params, conditions, mappings, "
+    "stack_name, stack_id)",
+    "services.cloudformation.engine._topological_sort": "(resources, conditions)",
+    "services.cloudformation.handlers._roll_back_operation": "(stack_name, stack_id, stack, operation, "
+    "reason_override)",
+    "services.cloudformation.helpers._resolve_template": "(params)",
     "services.cloudformation.provisioners._cw_metric_alarm_record": "(name, props)",
+    "services.cloudformation.provisioners._delete_resource": "(resource_type, physical_id, props, "
+    "stack_name, logical_id)",
+    "services.cloudformation.provisioners._nested_stack_lookup_name": "(physical_id_or_arn)",
     "services.cloudformation.provisioners._update_resource": "(resource_type, physical_id, old_props, new_props, "
     "stack_name, logical_id, old_attrs)",
     "services.cloudformation.provisioners._ec2_apply_tags": "(physical_id, props, old_props)",
     "services.cloudformation.provisioners._ec2_sg_permissions": "(rules)",
     "services.cloudformation.provisioners._reconcile_tag_map": "(store, old_props, new_props, prop)",
+    "services.cloudformation.stacks._add_event": "(stack_id, stack_name, logical_id, resource_type, status, "
+    "reason, physical_id, detailed_status)",
+    "services.cloudformation.stacks._diff_resources": "(old_template, new_template, resources, template, "
+    "changed_params, retag)",
+    "services.cloudformation.stacks._roll_back_operation": "(stack_name, stack_id, stack, operation, reason_override)",
     "services.cloudtrail._delete_trail": "(body)",
     "services.cloudtrail._err": "(code, msg, status)",
     "services.cloudtrail._find_mutable_trail": "(raw)",
@@ -59,6 +78,7 @@ FUNCTIONS = {
     "services.kinesis._ensure_base64": "(value)",
     "services.kinesis._expire_records": "(stream)",
     "services.kinesis.put_record_internal": "(stream_arn, partition_key, data)",
+    "services.kms._alias_arn": "(alias_name)",
     "services.kms.key_policy_for_arn": "(resource_arn)",
     "services.lambda_svc._apply_filter_criteria": "(records, esm)",
     "services.lambda_svc._execute_function": "(func, event)",
@@ -69,12 +89,15 @@ FUNCTIONS = {
     "services.lambda_svc._vpc_config_with_id": "(request_config)",
     "services.s3._delete_bucket_lifecycle": "(name)",
     "services.s3._put_bucket_lifecycle": "(name, body)",
+    "services.s3._bucket_has_versions": "(name)",
     "services.s3.bucket_policy_for_arn": "(resource_arn)",
     "services.s3.handle_request": "(method, path, headers, body, query_params, signed_path, enforce_bucket_region, "
     "internal, access_point_region, access_point)",
 }
 
 STORES = {
+    "services.cloudformation._ACTION_HANDLERS": "update",
+    "services.cloudformation._change_sets": "__setitem__",
     "services.cloudformation._stacks": "get",
     "services.cloudformation.provisioners._REPLACING_PROPERTIES": "__setitem__",
     "services.cloudformation.provisioners._RESOURCE_HANDLERS": "__setitem__",
@@ -85,6 +108,8 @@ STORES = {
     "services.cloudwatch._dashboards": "values",
     "services.cloudwatch._resource_tags": "setdefault",
     "services.ec2._security_groups": "get",
+    "services.cloudwatch_logs._log_groups": "__contains__",
+    "services.dynamodb._tables": "get",
     "services.firehose._streams": "all_items",
     "services.iam._roles": "get_scoped",
     "services.iot._MISSING": "__class__",
@@ -92,8 +117,10 @@ STORES = {
     "services.kinesis._streams": "get_scoped",
     "services.lambda_svc._esms": "get",
     "services.lambda_svc._functions": "__getitem__",
+    "services.kms._aliases": "__contains__",
     "services.lambda_svc._kinesis_positions": "set_scoped",
     "services.s3._bucket_tags": "setdefault",
+    "services.s3._buckets": "get",
 }
 
 
@@ -145,7 +172,8 @@ def test_cloudformation_hands_no_tags_to_the_types_that_we_tag() -> None:
 def test_a_resource_type_has_the_handlers_that_we_give() -> None:
     from ministack.services.cloudformation import provisioners
 
-    assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS["AWS::Kinesis::Stream"])
+    for kind in ("AWS::CloudFormation::Stack", "AWS::DynamoDB::Table", "AWS::Kinesis::Stream", "AWS::S3::Bucket"):
+        assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS[kind])
 
 
 @pytest.mark.parametrize(
@@ -156,6 +184,13 @@ def test_cloudtrail_knows_the_actions_that_we_call(action: str) -> None:
     from ministack.services import cloudtrail
 
     assert action in cloudtrail._DISPATCH
+
+
+@pytest.mark.parametrize("kind", nested_change_sets.REPLACING)
+def test_cloudformation_does_not_know_which_properties_replace_the_resources_that_we_tell(kind: str) -> None:
+    from ministack.services.cloudformation import provisioners
+
+    assert kind not in provisioners._REPLACING_PROPERTIES
 
 
 def test_a_stream_record_has_the_fields_that_we_read() -> None:
