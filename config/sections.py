@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from config.fields import (
     BucketName,
     DatabaseName,
-    Email,
     FirehoseName,
     FunctionName,
     MemoryMb,
@@ -155,13 +154,6 @@ class Decoding(Model):
 
     late_after_h: int = Field(24, ge=1, description="Age at arrival from which a reading is counted as late.")
     future_tolerance_s: int = Field(300, ge=0, description="How far ahead of arrival a timestamp may be.")
-
-
-class Alerts(Model):
-    """Where alerts go."""
-
-    topic_name: ResourceName = Field("alerts-{suffix}", description="Name of the SNS topic.")
-    emails: tuple[Email, ...] = Field((), description="Addresses that are subscribed to the topic.")
 
 
 class Lake(Model):

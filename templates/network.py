@@ -5,11 +5,11 @@ Only where the settings ask for it.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
-from awacs import dynamodb, glue, logs, s3, sns
+from awacs import dynamodb, glue, logs, s3, secretsmanager, sns
 from awacs.aws import Action, Allow, Condition, PolicyDocument, Principal, Statement, StringEquals
 from troposphere import AccountId, GetAZs, Join, Ref, Select, Sub, Tags, Template, ec2
 
@@ -31,6 +31,14 @@ CALLED = (
 )
 """Every action that a function in the network calls itself, and so the services that have an endpoint. Not here is what
 AWS does for it from elsewhere: Lambda reads the stream and writes logs and traces, and each store uses the key."""
+
+CALLED_BY_ROTATION = (
+    secretsmanager.DescribeSecret,
+    secretsmanager.GetSecretValue,
+    secretsmanager.PutSecretValue,
+    secretsmanager.UpdateSecretVersionStage,
+)
+"""The same of the function that rotates the secret, where there is one."""
 
 GATEWAYS = ("dynamodb", "s3")
 """Services that are reached by a route, for nothing; the others need an interface in each zone."""
@@ -56,7 +64,7 @@ def build(settings: Settings) -> Template:
     subnets = _private_subnets(template, settings, vpc)
     routes = _routes(template, settings, vpc, subnets)
     functions, endpoints = _security_groups(template, settings, vpc)
-    for endpoint in _endpoints(vpc, subnets, routes, endpoints):
+    for endpoint in _endpoints(called(settings), vpc, subnets, routes, endpoints):
         template.add_resource(endpoint)
     _flow_logs(template, settings, vpc, key_arn)
     offers(
@@ -156,11 +164,16 @@ def _to_nowhere() -> ec2.SecurityGroupRule:
     return ec2.SecurityGroupRule(IpProtocol="-1", CidrIp="127.0.0.1/32", Description="Nothing goes out")
 
 
+def called(settings: Settings) -> tuple[Action, ...]:
+    """What the functions of this system call, in the order of the services."""
+    return (*CALLED, *CALLED_BY_ROTATION) if settings.credentials else CALLED
+
+
 def _endpoints(
-    vpc: ec2.VPC, subnets: list[ec2.Subnet], routes: ec2.RouteTable, group: ec2.SecurityGroup
+    actions: Sequence[Action], vpc: ec2.VPC, subnets: list[ec2.Subnet], routes: ec2.RouteTable, group: ec2.SecurityGroup
 ) -> Iterator[ec2.VPCEndpoint]:
     """An endpoint for each service that is called, with a policy for what is called."""
-    for service, actions in itertools.groupby(CALLED, key=lambda action: action.prefix):
+    for service, allowed in itertools.groupby(actions, key=lambda action: action.prefix):
         if service in GATEWAYS:
             way: dict[str, Any] = {"VpcEndpointType": "Gateway", "RouteTableIds": [routes.ref()]}
         else:
@@ -174,7 +187,7 @@ def _endpoints(
             f"{service.title()}Endpoint",
             VpcId=vpc.ref(),
             ServiceName=Sub(f"com.amazonaws.${{AWS::Region}}.{service}"),
-            PolicyDocument=_only_ours(list(actions)),
+            PolicyDocument=_only_ours(list(allowed)),
             **way,
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from troposphere import Template
 
 from config.settings import Settings
-from templates import audit, batch, devices, ingest, monitoring, network, realtime, security, storage
+from templates import audit, batch, devices, ingest, monitoring, network, notifications, realtime, security, storage
 from templates.shared.limits import BuildError
 from templates.shared.wiring import nest, offers
 
@@ -17,6 +17,7 @@ STACKS = {
     "ingest": ingest.build,
     "devices": devices.build,
     "realtime": realtime.build,
+    "notifications": notifications.build,
     "batch": batch.build,
     "monitoring": monitoring.build,
 }
@@ -24,6 +25,7 @@ STACKS = {
 OPTIONAL: dict[str, Callable[[Settings], bool]] = {
     "network": lambda settings: settings.network.enabled,
     "audit": lambda settings: settings.audit.enabled,
+    "notifications": notifications.is_wanted,
 }
 """Stacks that only some systems have."""
 

@@ -14,8 +14,11 @@ from local.additions import (
     nested_stacks,
     nested_update,
     network,
+    notifications,
     retention,
+    rotation,
     rule_sql,
+    secret_versions,
     tags,
     trails,
 )
@@ -37,8 +40,11 @@ class Additions:
         nested_stacks.install()
         nested_update.install()
         network.install()
+        notifications.install()
         retention.install()
+        rotation.install()
         rule_sql.install()
+        secret_versions.install()
         tags.install()
         trails.install()
         iot_actions.install()

@@ -96,10 +96,12 @@ def test_each_service_that_is_called_has_an_endpoint_for_what_is_called(system):
         for service, endpoint in system.endpoints().items()
     }
 
+    called = network.called(system.settings)
     assert allowed == {
-        service: {f"{service}:{action.action}" for action in network.CALLED if action.prefix == service}
-        for service in {action.prefix for action in network.CALLED}
+        service: {f"{service}:{action.action}" for action in called if action.prefix == service}
+        for service in {action.prefix for action in called}
     }
+    assert "secretsmanager" in allowed
 
 
 def test_interface_endpoints_are_in_every_zone_and_found_by_name(system):

@@ -20,8 +20,10 @@ FUNCTIONS = {
     "core.iam_evaluator._permissions_boundary": "(store, name, account_id)",
     "core.iam_evaluator.evaluate": "(ctx, policies, limits)",
     "core.iam_evaluator.evaluate_resource_policy": "(doc, ctx, service, named_only, direct_only)",
+    "core.responses.error_response_json": "(code, message, status, extra, message_key, content_type)",
     "core.responses.get_account_id": "()",
     "core.responses.get_region": "()",
+    "core.responses.json_response": "(data, status, content_type)",
     "core.responses.request_scope": "(account_id, region)",
     "services.cloudformation.changesets._find_change_set": "(cs_name, stack_name)",
     "services.cloudformation.changesets._resolve_props_for_diff": "(template, params, stack_name, stack_id)",
@@ -35,6 +37,7 @@ FUNCTIONS = {
     "reason_override)",
     "services.cloudformation.helpers._resolve_template": "(params)",
     "services.cloudformation.provisioners._cw_metric_alarm_record": "(name, props)",
+    "services.cloudformation.provisioners._sm_secret_string": "(props)",
     "services.cloudformation.provisioners._delete_resource": "(resource_type, physical_id, props, "
     "stack_name, logical_id)",
     "services.cloudformation.provisioners._nested_stack_lookup_name": "(physical_id_or_arn)",
@@ -81,6 +84,12 @@ FUNCTIONS = {
     "services.kms._alias_arn": "(alias_name)",
     "services.kms.key_policy_for_arn": "(resource_arn)",
     "services.lambda_svc._apply_filter_criteria": "(records, esm)",
+    "services.lambda_svc._execute_function_with_config_scope": "(func, event)",
+    "services.lambda_svc._execution_record_for_config": "(func, config)",
+    "services.lambda_svc._get_func_record_for_ref": "(function_ref)",
+    "services.lambda_svc._route_async_failure": "(target_arn, func_name, event, result)",
+    "services.lambda_svc.function_policy_for_arn": "(resource_arn)",
+    "services.lambda_svc.invoke_async_with_retry": "(func, event)",
     "services.lambda_svc._execute_function": "(func, event)",
     "services.lambda_svc._execute_function_warm": "(func, event, request_id)",
     "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
@@ -89,6 +98,19 @@ FUNCTIONS = {
     "services.lambda_svc._vpc_config_with_id": "(request_config)",
     "services.s3._delete_bucket_lifecycle": "(name)",
     "services.s3._put_bucket_lifecycle": "(name, body)",
+    "services.secretsmanager._find_stage_version": "(secret, stage)",
+    "services.secretsmanager._get_random_password": "(data)",
+    "services.secretsmanager._get_secret_value": "(data)",
+    "services.secretsmanager._put_secret_value": "(data)",
+    "services.secretsmanager._remove_stage_everywhere": "(secret, stage, except_version_id)",
+    "services.secretsmanager._resolve": "(secret_id, use_arn_scope)",
+    "services.secretsmanager._rotate_secret": "(data)",
+    "services.sns._deliver_to_lambda": "(endpoint, envelope, topic_arn, sub_arn, msg_id, raw_message, "
+    "message_attributes)",
+    "services.sns._deliver_to_sqs": "(endpoint, envelope, raw, raw_message, message_group_id, message_dedup_id, "
+    "message_attributes, topic_arn)",
+    "services.sns._find_subscription": "(topic_arn, sub_arn)",
+    "services.sqs._queue_by_arn": "(arn)",
     "services.s3._bucket_has_versions": "(name)",
     "services.s3.bucket_policy_for_arn": "(resource_arn)",
     "services.s3.handle_request": "(method, path, headers, body, query_params, signed_path, enforce_bucket_region, "
@@ -116,7 +138,7 @@ STORES = {
     "services.iot._RULE_ACTION_RESOURCE_KEYS": "__ior__",
     "services.kinesis._streams": "get_scoped",
     "services.lambda_svc._esms": "get",
-    "services.lambda_svc._functions": "__getitem__",
+    "services.lambda_svc._functions": "get",
     "services.kms._aliases": "__contains__",
     "services.lambda_svc._kinesis_positions": "set_scoped",
     "services.s3._bucket_tags": "setdefault",
@@ -154,9 +176,16 @@ def test_a_request_to_the_policy_evaluator_has_the_fields_that_we_give() -> None
 
 
 @pytest.mark.parametrize(
-    "kind", ["AWS::CloudTrail::Trail", "AWS::EC2::FlowLog", "AWS::EC2::SecurityGroupEgress", "AWS::IoT::Logging"]
+    "kind",
+    [
+        "AWS::CloudTrail::Trail",
+        "AWS::EC2::FlowLog",
+        "AWS::EC2::SecurityGroupEgress",
+        "AWS::IoT::Logging",
+        "AWS::SecretsManager::RotationSchedule",
+    ],
 )
-def test_cloudformation_does_not_know_the_types_that_we_add(kind: str) -> None:
+def test_cloudformation_does_not_know_a_resource_type_that_we_add(kind: str) -> None:
     from ministack.services.cloudformation import provisioners
 
     assert kind not in provisioners._RESOURCE_HANDLERS

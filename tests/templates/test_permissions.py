@@ -139,7 +139,7 @@ def test_functions_that_look_for_objects_are_told_when_there_is_none(role):
 
 def test_no_function_may_delete_anything():
     """Deliveries of logs are Step Functions' own, network interfaces Lambda's: it asks with the function's role."""
-    functions = [found for found in role_statements() if found.stack.name in ("realtime", "batch")]
+    functions = [found for found in role_statements() if found.stack.name in ("realtime", "notifications", "batch")]
     deletions = {action for found in functions for action in found.actions if action.split(":")[1].startswith("Delete")}
 
     assert deletions == {"logs:DeleteLogDelivery", "ec2:DeleteNetworkInterface"}
