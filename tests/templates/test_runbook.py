@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from config.settings import load
 from templates.shared.alarms import entry
+from tests.changed import everything_on
 from tests.e2e.documents import RUNBOOK
 from tests.templates.walking import stacks_of
 from tests.templates.watching import ALARM, COMPOSITE, alarms, monitoring, with_everything
@@ -55,7 +55,7 @@ def test_the_runbook_names_every_kind_of_resource_that_outlives_the_stack():
     section = RUNBOOK.read_text(encoding="utf-8").split("\n## After a stack is deleted\n", 1)[1]
     kept = {
         item["Type"]
-        for stack in stacks_of(load("manufacturing", {}), "manufacturing")
+        for stack in stacks_of(everything_on(), "everything")
         for item in stack.body["Resources"].values()
         if item.get("DeletionPolicy", "Delete") != "Delete"
     }
