@@ -265,11 +265,11 @@ def test_without_a_current_key_nothing_is_posted(aws):
     assert aws.receiver.posts == []
 
 
-def test_the_log_shows_the_message_and_no_key(aws, capfd):
+def test_the_log_shows_the_message_and_no_key(aws, caplog, capsys):
     aws.secret.rotate()
     aws.deliver(json.dumps(ALERT))
 
-    written = capfd.readouterr().out
+    written = capsys.readouterr().out + "".join(str(vars(entry)) for entry in caplog.records)
     assert "message-1" in written
     for version in aws.secret.versions.values():
         assert json.loads(version)["api_secret"].removeprefix("whsec_") not in written
