@@ -37,31 +37,6 @@ class Security(Model):
     key_deletion_window_days: int = Field(30, ge=7, le=30, description="Days a scheduled key deletion can be undone.")
 
 
-class Bucket(Model):
-    """A data bucket. The account and the region are appended to its name, because bucket names are global."""
-
-    name: BucketName = Field(description="Start of the bucket's name.")
-    noncurrent_days: int = Field(30, ge=1, description="Days an overwritten or deleted object version is kept.")
-
-
-class RawBucket(Bucket):
-    """The archive of what devices sent."""
-
-    glacier_after_days: int | None = Field(
-        None,
-        ge=1,
-        description="Days after which objects of 128 KB and more move to Glacier Flexible Retrieval (smaller ones"
-        " would cost more there); unset means never.",
-    )
-
-
-class AccessLogs(Model):
-    """The bucket that receives the S3 access logs of the data buckets (SSE-S3: log delivery cannot use the key)."""
-
-    bucket_name: BucketName = Field("{system}-logs-{suffix}", description="Start of the bucket's name.")
-    retention_days: int = Field(365, ge=1, description="Days an access log is kept.")
-
-
 class Audit(Model):
     """The record of who did what in the account: a CloudTrail trail, its bucket, its log group and its insights."""
 
@@ -204,19 +179,3 @@ class Compaction(Model):
     planner_memory_mb: MemoryMb = Field(1024, description="Memory of `plan_compaction`.")
     worker_memory_mb: MemoryMb = Field(3008, description="Memory of `write_parquet`.")
     committer_memory_mb: MemoryMb = Field(1024, description="Memory of `commit_table`.")
-
-
-class Monitoring(Model):
-    """Dashboard and alarms. Each period is 300 s."""
-
-    dashboard_name: ResourceName = Field("{system}-{suffix}", description="Name of the CloudWatch dashboard.")
-    throttled_records: int = Field(100, ge=0, description="Alarm above so many throttled stream writes, twice running.")
-    function_errors: int = Field(10, ge=0, description="Alarm above so many failed invocations of `process_readings`.")
-    function_duration_ms: int = Field(50000, ge=1, description="Alarm above this average duration of an invocation.")
-    iterator_age_ms: int = Field(
-        600000, ge=1, description="Alarm when `process_readings` is further behind the stream than this, twice running."
-    )
-    firehose_age_s: int = Field(
-        1800, ge=1, description="Alarm when the oldest record that Firehose has not delivered is older than this."
-    )
-    quarantined_percent: float = Field(5.0, ge=0, le=100, description="Alarm above this share of rejected readings.")

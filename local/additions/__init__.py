@@ -3,20 +3,25 @@
 from local.additions import (
     alarms,
     authorization,
+    composite_alarms,
+    embedded_metrics,
     firehose,
     function_errors,
     iot_actions,
     iot_logging,
     kinesis_poller,
+    lifecycle,
     names,
     nested_change_sets,
     nested_stacks,
     nested_update,
+    network,
     notifications,
     retention,
     rotation,
     rule_sql,
     secret_versions,
+    tags,
     trails,
 )
 
@@ -30,16 +35,21 @@ class Additions:
     def __init__(self) -> None:
         alarms.install()
         authorization.install()
+        composite_alarms.install()
+        embedded_metrics.install()
         function_errors.install()
+        lifecycle.install()
         names.install()
         nested_change_sets.install()
         nested_stacks.install()
         nested_update.install()
+        network.install()
         notifications.install()
         retention.install()
         rotation.install()
         rule_sql.install()
         secret_versions.install()
+        tags.install()
         trails.install()
         iot_actions.install()
         iot_logging.install()
