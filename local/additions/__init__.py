@@ -1,6 +1,7 @@
 """Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
 
 from local.additions import (
+    acting_roles,
     alarms,
     authorization,
     firehose,
@@ -22,6 +23,7 @@ class Additions:
     """Everything that is installed, and what of it runs."""
 
     def __init__(self) -> None:
+        acting_roles.install()
         alarms.install()
         authorization.install()
         function_errors.install()

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.templates.exemptions import ANY_RESOURCE
+from tests.templates.traps.systems import text
 from tests.templates.walking import Statement, all_stacks, role_statements, stacks_named, statements
 
 CONDITIONS_OF_TRUST = {
@@ -124,12 +125,29 @@ def test_the_machine_and_the_children_of_its_map_may_take_its_role(stack):
     assert sources == [name, f"{name}/*"]
 
 
-@pytest.mark.parametrize("role", ["PlanCompactionRole", "CommitTableRole"])
-def test_functions_that_look_for_objects_are_told_when_there_is_none(role):
+@pytest.mark.parametrize(
+    ("role", "bucket"),
+    [
+        ("PlanCompactionRole", "ProcessedBucketName"),
+        ("WriteParquetRole", "RawBucketName"),
+        ("CommitTableRole", "ProcessedBucketName"),
+    ],
+)
+def test_functions_that_look_for_objects_are_told_when_there_is_none(role, bucket):
     """Without s3:ListBucket S3 answers AccessDenied for a missing object; a limit to prefixes does not match there."""
     lists = [found for found in in_role("batch", role) if "s3:ListBucket" in found.actions]
 
-    assert any(found.conditions == {} and "ProcessedBucketName" in str(found.body["Resource"]) for found in lists)
+    assert any(found.conditions == {} and bucket in str(found.body["Resource"]) for found in lists)
+
+
+def test_an_action_of_glue_is_allowed_on_catalog_database_and_table():
+    """https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html"""
+    for role in ("PlanCompactionRole", "CommitTableRole"):
+        for action, resources in resources_by_action("batch", role).items():
+            if action.startswith("glue:"):
+                kinds = {text(resource).rpartition("${AWS::AccountId}:")[2] for resource in resources}
+                table = set() if action == "glue:GetDatabase" else {"table/${Database}/readings"}
+                assert kinds == {"catalog", "database/${Database}"} | table
 
 
 def test_no_function_may_delete_anything():
