@@ -36,3 +36,17 @@ def _merged(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         else:
             merged[field] = change
     return merged
+
+
+def with_all_channels(settings: Settings) -> Settings:
+    """The settings with every way of hearing of an alert."""
+    return changed(
+        settings,
+        credentials={},
+        alerts={
+            "emails": ["ada@example.com"],
+            "sms": ["+4915112345678"],
+            "queue": {},
+            "webhook": {"url": "https://alerts.example.com/sensorkeep?plant=1"},
+        },
+    )

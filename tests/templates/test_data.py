@@ -204,8 +204,8 @@ def test_systems_with_the_same_suffix_share_no_name_in_a_region():
 def test_log_groups_are_encrypted_and_kept_as_long_as_the_settings_say():
     groups = [(stack, group) for stack in all_stacks() for group in stack.properties("AWS::Logs::LogGroup").values()]
 
-    # Firehose, topic rules, four functions, the state machine, and a trail
-    assert len(groups) == len(environments()) * 7 + len(stacks_named("audit"))
+    # Firehose, topic rules, four functions, the state machine; a trail, and the rotation of a secret
+    assert len(groups) == len(environments()) * 7 + len(stacks_named("audit")) + len(stacks_named("notifications"))
     for stack, group in groups:
         assert group["KmsKeyId"] == {"Ref": "KeyArn"}
         assert group["RetentionInDays"] == stack.settings.log_retention_days

@@ -73,7 +73,7 @@ def test_a_device_may_connect_as_its_thing_and_publish_to_its_topic_and_nothing_
 
     assert allowed(stack, "DevicePolicy") == {
         "iot:Connect": [f"client/{thing}"],
-        "iot:Publish": [f"topic/{stack.settings.ingest.topic_prefix}/{thing}/data"],
+        "iot:Publish": [f"topic/{stack.settings.name(stack.settings.ingest.topic_prefix)}/{thing}/data"],
     }
     for found in statements():
         if (found.stack, found.resource) == (stack, "DevicePolicy"):

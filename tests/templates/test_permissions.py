@@ -151,7 +151,7 @@ def test_an_action_of_glue_is_allowed_on_catalog_database_and_table():
 
 
 def test_no_function_may_delete_anything():
-    functions = [found for found in role_statements() if found.stack.name in ("realtime", "batch")]
+    functions = [found for found in role_statements() if found.stack.name in ("realtime", "notifications", "batch")]
 
     assert [action for found in functions for action in found.actions if "Delete" in action.split(":")[1]] == [
         action for found in functions for action in found.actions if action == "logs:DeleteLogDelivery"
