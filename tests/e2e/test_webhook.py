@@ -3,7 +3,9 @@
 import contextlib
 import itertools
 import json
+import re
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,9 +75,16 @@ class System:
         versions = self._secrets.describe_secret(SecretId=self.outputs["CredentialsArn"])["VersionIdsToStages"]
         return next((version for version, stages in versions.items() if stages == ["AWSPENDING"]), "")
 
-    def rotation_role(self) -> str:
-        function = boto3.client("lambda").get_function_configuration(FunctionName=self.rotation_function)
-        return function["Role"].rsplit("/", 1)[-1]
+    def deliver(self) -> str:
+        """What the function answers to an alert that it is given without SNS."""
+        alert = {"MessageId": str(uuid.uuid4()), "Message": "{}", "TopicArn": self.outputs["AlertsTopicArn"]}
+        event = {"Records": [{"Sns": {**alert, "Timestamp": "2026-11-21T09:00:00.000Z"}}]}
+        invoke = boto3.client("lambda").invoke
+        return (
+            invoke(FunctionName=self.outputs["DeliverWebhookName"], Payload=json.dumps(event))["Payload"]
+            .read()
+            .decode()
+        )
 
     @property
     def rotation_function(self) -> str:
@@ -96,6 +105,24 @@ class System:
             QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=0
         )
         return next((message for message in found.get("Messages", ()) if text in message["Body"]), None)
+
+
+def role_of(function: str) -> str:
+    """Name of a function's role."""
+    role: str = boto3.client("lambda").get_function_configuration(FunctionName=function)["Role"]
+    return role.rsplit("/", 1)[-1]
+
+
+@contextlib.contextmanager
+def denied(role: str, action: str) -> Iterator[None]:
+    """The role without one action, for as long as the block lasts."""
+    iam = boto3.client("iam")
+    deny = {"Statement": [{"Effect": "Deny", "Action": action, "Resource": "*"}]}
+    iam.put_role_policy(RoleName=role, PolicyName="denied", PolicyDocument=json.dumps(deny))
+    try:
+        yield
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="denied")
 
 
 @pytest.fixture(scope="module")
@@ -172,13 +199,10 @@ def test_across_a_rotation_receivers_with_either_key_verify(system: System, rece
 @pytest.mark.parametrize("done", range(4))
 def test_a_rotation_that_was_interrupted_is_repeated_to_its_end(system: System, done: int) -> None:
     before = system.credentials()
-    iam, role = boto3.client("iam"), system.rotation_role()
-    deny = {"Statement": [{"Effect": "Deny", "Action": "secretsmanager:PutSecretValue", "Resource": "*"}]}
-    iam.put_role_policy(RoleName=role, PolicyName="interruption", PolicyDocument=json.dumps(deny))
-    system.begin_rotation()
-    assert eventually(system.pending)
-    time.sleep(0.3)  # the first step fails meanwhile
-    iam.delete_role_policy(RoleName=role, PolicyName="interruption")
+    with denied(role_of(system.rotation_function), "secretsmanager:PutSecretValue"):
+        system.begin_rotation()
+        assert eventually(system.pending)
+        time.sleep(0.3)  # the first step fails meanwhile
     for step in STEPS[:done]:
         event = {"Step": step, "SecretId": system.outputs["CredentialsArn"], "ClientRequestToken": system.pending()}
         invoked = boto3.client("lambda").invoke(FunctionName=system.rotation_function, Payload=json.dumps(event))
@@ -229,6 +253,19 @@ def test_a_redirect_is_not_followed(system: System, receiver: Receiver) -> None:
     assert "redirects are not followed" in system.set_aside(text)["Body"]
     assert {one.path for one in receiver.about(text)} == {"/alerts?plant=1"}
     assert not any(one.path == "/elsewhere" for one in receiver.received)
+
+
+@pytest.mark.parametrize(
+    ("action", "answered"), [("secretsmanager:GetSecretValue", 401), ("sqs:SendMessage", 410)], ids=str
+)
+def test_a_delivery_is_refused_without(system: System, receiver: Receiver, action: str, answered: int) -> None:
+    """A receiver that cannot verify has the keys read again; what it will never take goes to the queue."""
+    receiver.always = answered, {}
+    with denied(role_of(system.outputs["DeliverWebhookName"]), action):
+        said = system.deliver()
+
+    assert action in said
+    assert re.search("access.?denied|not authorized", said, re.IGNORECASE), said
 
 
 def test_the_logs_hold_no_key_and_no_query(system: System) -> None:
