@@ -1,4 +1,4 @@
-"""Every `*` that a template may have as a resource of an allowed action, and why."""
+"""Every resource of an allowed action that is everything, or more than one thing with a name, and why."""
 
 KEY_POLICY = "in a key policy `*` is the key itself"
 X_RAY = "X-Ray knows no resource for segments and sampling"
@@ -9,6 +9,7 @@ ANY_RESOURCE = {
     ("security", "DataKey", "kms"): KEY_POLICY,
     ("devices", "ProvisioningRole", "iot"): REGISTRATION,
     ("realtime", "ProcessReadingsRole", "xray"): X_RAY,
+    ("notifications", "DeliverWebhookRole", "xray"): X_RAY,
     ("notifications", "RotateSecretRole", "xray"): X_RAY,
     ("batch", "PlanCompactionRole", "xray"): X_RAY,
     ("batch", "WriteParquetRole", "xray"): X_RAY,
@@ -17,3 +18,14 @@ ANY_RESOURCE = {
     ("batch", "CompactRole", "logs"): LOG_DELIVERY,
 }
 """By stack, resource and the service of the actions."""
+
+MORE_THAN_ONE = {
+    ("audit", "TrailLogsRole", "log-group"): "CloudTrail gives its log streams an ending of its own",
+    ("batch", "CompactRole", "execution"): "executions are named when they are started",
+    ("batch", "CompactRole", "stateMachine"): "in the trust: the children of a map have a machine below the machine",
+    ("devices", "ProvisioningRole", "*"): "in the trust: IoT documents no narrower source for provisioning",
+    ("devices", "ProvisioningRole", "cert"): "the certificate is made when a device registers",
+    ("devices", "ProvisioningRole", "thing"): "a device is not known before it registers",
+    ("devices", "RuleLogsRole", "*"): "in the trust: IoT documents no narrower source for logging",
+}
+"""By stack, role and the kind of resource: a pattern for what has no name when the template is made."""
