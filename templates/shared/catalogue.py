@@ -92,6 +92,7 @@ def deliver_webhook(
         description="Post alerts to the webhook, signed",
         memory_mb=ALERTING_MEMORY_MB,
         timeout_s=2 * webhook.timeout_s + WEBHOOK_RESERVE_S,
+        needs_internet=True,
         environment={
             "WEBHOOK_URL": webhook.url,
             "WEBHOOK_TIMEOUT_S": str(webhook.timeout_s),

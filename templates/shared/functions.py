@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from awacs.aws import Statement
-from troposphere import Template, awslambda
+from troposphere import Ref, Split, Template, awslambda
 
 from config.settings import Settings
 from templates.shared import iam
 from templates.shared.log_groups import log_group
 from templates.shared.naming import logical_id
-from templates.shared.wiring import local_file
+from templates.shared.wiring import local_file, needs
 
 NAMESPACE = "Sensorkeep"
 """CloudWatch namespace of the metrics that functions emit."""
@@ -27,6 +27,8 @@ class FunctionSpec:
     environment: dict[str, object]
     statements: list[Statement]
     reserved_concurrency: int | None = None
+    needs_internet: bool = False
+    """It calls what is no AWS service: the private network has no way out, and so it stays outside of it."""
 
 
 def add_function(template: Template, settings: Settings, spec: FunctionSpec, key_arn: object) -> awslambda.Function:
@@ -34,12 +36,16 @@ def add_function(template: Template, settings: Settings, spec: FunctionSpec, key
     title = logical_id(spec.folder)
     logs = template.add_resource(log_group(f"{title}Logs", settings, f"/aws/lambda/{spec.name}", key_arn))
     own = [iam.write_logs(logs.get_att("Arn")), *([iam.trace()] if settings.tracing else [])]
+    if settings.network.enabled and not spec.needs_internet:
+        own += iam.work_in_network(spec.name)  # also when it is not attached: to give its interfaces back
     role = template.add_resource(iam.role(f"{title}Role", "lambda.amazonaws.com", own + spec.statements))
     options: dict[str, object] = {}
     if settings.tracing:
         options["TracingConfig"] = awslambda.TracingConfig(Mode="Active")
     if spec.reserved_concurrency is not None:
         options["ReservedConcurrentExecutions"] = spec.reserved_concurrency
+    if settings.network.holds_functions and not spec.needs_internet:
+        options["VpcConfig"] = _private_network(template)
     function = awslambda.Function(
         title,
         FunctionName=spec.name,
@@ -56,6 +62,17 @@ def add_function(template: Template, settings: Settings, spec: FunctionSpec, key
         **options,
     )
     return template.add_resource(function)
+
+
+def _private_network(template: Template) -> awslambda.VPCConfig:
+    """The subnets and the security group of the stack `network`; all functions of a stack share its parameters."""
+    subnets = _given_once(template, "PrivateSubnetIds", "Subnets of the functions, with commas between them")
+    group = _given_once(template, "FunctionSecurityGroupId", "Security group of the functions")
+    return awslambda.VPCConfig(SubnetIds=Split(",", subnets), SecurityGroupIds=[group])
+
+
+def _given_once(template: Template, name: str, description: str) -> Ref:
+    return Ref(name) if name in template.parameters else needs(template, name, description)
 
 
 def _common_environment(settings: Settings) -> dict[str, object]:
