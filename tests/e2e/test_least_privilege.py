@@ -39,9 +39,7 @@ def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: py
     services = Services(running, outputs, functions, Plant(running, outputs, tmp_path_factory.mktemp("least")))
     with services.without_retries():
         yield {
-            "ArchiveDeliveryRole": lambda missing: functools.partial(
-                services.archive, missing.action if missing else ""
-            ),
+            "ArchiveDeliveryRole": watched(services.archive),
             "CommitTableRole": functools.partial(commit, functions),
             "CompactRole": lambda _: services.run,
             "PlanCompactionRole": lambda _: plan(functions),
