@@ -75,8 +75,8 @@ def write(functions: Functions) -> Use:
 
 
 def rotate(functions: Functions, missing: Privilege | None) -> Use:
-    if missing:
-        functions.rotate("")  # whatever an earlier refusal has left unfinished
+    if missing and missing.action.endswith("PutSecretValue"):
+        functions.rotate("")  # what an earlier refusal has left unfinished may have its value already
     return lambda: functions.rotate(missing.action if missing else "")
 
 
