@@ -4,6 +4,8 @@ from local.additions import (
     acting_roles,
     alarms,
     authorization,
+    composite_alarms,
+    embedded_metrics,
     firehose,
     function_errors,
     iot_actions,
@@ -35,6 +37,8 @@ class Additions:
         acting_roles.install()
         alarms.install()
         authorization.install()
+        composite_alarms.install()
+        embedded_metrics.install()
         function_errors.install()
         lifecycle.install()
         names.install()

@@ -45,7 +45,6 @@ def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: py
             "PlanCompactionRole": lambda _: plan(functions),
             "ProcessReadingsRole": functools.partial(process_readings, functions),
             "ProvisioningRole": lambda _: services.provision,
-            "RotateSecretRole": functools.partial(rotate, functions),
             "ScheduleRole": watched(services.schedule),
             "TopicRuleRole": watched(services.publish),
             "WriteParquetRole": lambda _: write(functions),
@@ -72,12 +71,6 @@ def plan(functions: Functions) -> Use:
 def write(functions: Functions) -> Use:
     key, etag = functions.archive(WRITTEN)
     return lambda: functions.write(new_run_id(), key, etag)
-
-
-def rotate(functions: Functions, missing: Privilege | None) -> Use:
-    if missing and missing.action.endswith("PutSecretValue"):
-        functions.rotate("")  # what an earlier refusal has left unfinished may have its value already
-    return lambda: functions.rotate(missing.action if missing else "")
 
 
 def commit(functions: Functions, missing: Privilege | None) -> Use:

@@ -17,8 +17,6 @@ REFUSED = re.compile("access.?denied|not authorized", re.IGNORECASE)
 PLANNED, WRITTEN, RUN = 3, 4, 5
 """Hours of the archive: of runs that wait for their commit, of single tasks, and of the state machine."""
 
-ROTATION = ("createSecret", "setSecret", "testSecret", "finishSecret")
-
 numbers = itertools.count()
 
 
@@ -92,24 +90,6 @@ class Functions:
             self._written_run = None
         return said
 
-    def rotate(self, action: str) -> str:
-        """A rotation of the signing secret, and what its steps say when the action is missing."""
-        secrets, secret = boto3.client("secretsmanager"), self._outputs["CredentialsArn"]
-
-        def labelled(label: str) -> str | None:
-            versions = secrets.describe_secret(SecretId=secret)["VersionIdsToStages"]
-            return next((version for version, labels in versions.items() if label in labels), None)
-
-        before = labelled("AWSCURRENT")
-        with contextlib.suppress(secrets.exceptions.InvalidRequestException):  # an unfinished one is tried again
-            secrets.rotate_secret(SecretId=secret)
-        if not action:
-            return "" if eventually(lambda: labelled("AWSCURRENT") != before) else "nothing was rotated"
-        version = eventually(lambda: labelled("AWSPENDING"))
-        function = secrets.describe_secret(SecretId=secret)["RotationLambdaARN"]
-        events = [{"Step": step, "SecretId": secret, "ClientRequestToken": version} for step in ROTATION]
-        return "".join(_said(function, event) for event in events)
-
     def make_table(self) -> None:
         """See to it that there is a table."""
         glue = boto3.client("glue")
@@ -132,12 +112,8 @@ class Functions:
             self._invoke("WriteParquetName", {"run_id": run_id, "task": json.loads(line)})
 
     def _invoke(self, output: str, event: dict[str, Any]) -> str:
-        return _said(self._outputs[output], event)
-
-
-def _said(function: str, event: dict[str, Any]) -> str:
-    answer = boto3.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
-    return answer["Payload"].read().decode()
+        answer = boto3.client("lambda").invoke(FunctionName=self._outputs[output], Payload=json.dumps(event))
+        return answer["Payload"].read().decode()
 
 
 def window(hour: int) -> dict[str, str]:
