@@ -8,9 +8,9 @@ from typing import NamedTuple
 from config.settings import Settings, load
 from templates.shared.catalogue import FUNCTIONS
 from templates.shared.naming import logical_id
+from tests.e2e.conftest import SUFFIX
 from tests.templates.traps.systems import System, system_of
 
-SUFFIX = "e2e"
 PERMISSIONS = "tests/templates/test_permissions.py"
 TRAPS = "tests/templates/test_traps.py"
 
