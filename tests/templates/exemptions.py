@@ -50,7 +50,7 @@ MORE_THAN_ONE = {
             ("batch", "WriteParquetRole"),
             ("batch", "CommitTableRole"),
         )
-        for kind in ("network-interface", "security-group", "subnet")
+        for kind in ("*", "network-interface", "security-group", "subnet")
     },
 }
 """By stack, role and the kind of resource: a pattern for what has no name when the template is made."""
