@@ -66,6 +66,14 @@ def test_only_what_is_asked_for_exists():
     assert set(with_secret.body["Outputs"]) == {"CredentialsArn", "CredentialsName", "RotateSecretName"}
 
 
+def test_the_queue_is_subscribed_when_its_policy_admits_the_topic():
+    """SNS does not try again what a queue's policy refuses
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-dead-letter-queues.html)."""
+    subscription = stack(ALL).resources("AWS::SNS::Subscription")["AlertsQueueSubscription"]
+
+    assert subscription["DependsOn"] == "AlertsQueuePolicy"
+
+
 def test_the_secret_is_generated_and_encrypted_with_the_key():
     secret = stack(ALL).only("AWS::SecretsManager::Secret")
 
