@@ -1,7 +1,7 @@
 """Security: the customer-managed key that encrypts every store, and who may use it for what."""
 
 from awacs import kms
-from awacs.aws import Action, Allow, ArnLike, Condition, Principal, Statement, StringEquals
+from awacs.aws import Action, Allow, ArnLike, BoolIfExists, Condition, Deny, Principal, Statement, StringEquals
 from troposphere import AccountId, Retain, Sub, Template
 from troposphere.kms import Alias, Key
 
@@ -55,7 +55,14 @@ def build(settings: Settings) -> Template:
             Description=f"Data of {settings.stack_name}",
             EnableKeyRotation=True,
             PendingWindowInDays=settings.security.key_deletion_window_days,
-            KeyPolicy=iam.policy(_administer(), _work(), _encrypt_logs(), _deliver_alarms(), *_encrypt_trail(settings)),
+            KeyPolicy=iam.policy(
+                _administer(),
+                _grant_to_services_only(),
+                _work(),
+                _encrypt_logs(),
+                _deliver_alarms(),
+                *_encrypt_trail(settings),
+            ),
             # A deleted key is deleted data. No RetainExceptOnCreate: a key has no name that could be taken.
             DeletionPolicy=Retain,
             UpdateReplacePolicy=Retain,
@@ -85,6 +92,19 @@ def _administer() -> Statement:
     return _statement("AdministerByIam", _account(), ADMINISTRATION)
 
 
+def _grant_to_services_only() -> Statement:
+    """A grant is a right that stands in no policy: nobody gives one but through an AWS service that needs it."""
+    neither = {"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"}
+    return Statement(
+        Sid="GrantToServicesOnly",
+        Effect=Deny,
+        Principal=Principal("*"),
+        Action=[kms.CreateGrant],
+        Resource=[iam.ANY],
+        Condition=Condition(BoolIfExists(neither)),
+    )
+
+
 def _work() -> Statement:
     """Roles of this account, as far as their own policies go, and only through the services that keep our data."""
     services = [Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}") for service in SERVICES]
@@ -95,7 +115,7 @@ def _encrypt_logs() -> Statement:
     """CloudWatch Logs, for the log groups of this account and region."""
     context = ArnLike("kms:EncryptionContext:aws:logs:arn", iam.arn("logs", "log-group:*"))
     principal = Principal("Service", Sub("logs.${AWS::Region}.${AWS::URLSuffix}"))
-    return _statement("EncryptLogs", principal, (*CRYPTOGRAPHY, kms.DescribeKey), context)
+    return _statement("EncryptLogs", principal, CRYPTOGRAPHY, context)
 
 
 def _deliver_alarms() -> Statement:

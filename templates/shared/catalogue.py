@@ -30,6 +30,7 @@ def process_readings(
         memory_mb=size.memory_mb,
         timeout_s=size.timeout_s,
         reserved_concurrency=size.reserved_concurrency,
+        after_failure="Its event source puts the records it gives up into the processed bucket.",
         environment={"READINGS_TABLE": table, "PROCESSED_BUCKET": processed, "ALERTS_TOPIC_ARN": topic_arn},
         statements=[
             iam.read_stream(stream_arn),
@@ -122,6 +123,7 @@ def _step(
         description=description,
         memory_mb=memory_mb,
         timeout_s=BATCH_TIMEOUT_S,
+        after_failure="Step Functions waits for its answer: the run retries, fails by name and can be redriven.",
         environment={"RAW_BUCKET": lake.raw, "PROCESSED_BUCKET": lake.processed, "LAKE_DATABASE": lake.database},
         statements=[*statements, iam.use_key(lake.key_arn, "s3", kms.Decrypt, kms.GenerateDataKey)],
     )

@@ -1,0 +1,38 @@
+"""No secret in any file that git knows."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from local.process import ROOT
+from tests.source.allowances import SECRETS
+
+DIGITS = 8
+"""Of the SHA-1 of what was found."""
+
+SILENCED = "detect_secrets.filters.allowlist.is_line_allowlisted"
+"""Comments that would hide a finding are not heard: reasons stand in one list."""
+
+Found = tuple[str, str]
+
+
+def findings(*paths: str) -> set[Found]:
+    """File and start of the hash of each finding; of no paths, in everything that git tracks."""
+    command = [sys.executable, "-m", "detect_secrets", "--cores", "2", "scan", "--no-verify"]
+    command += ["--disable-filter", SILENCED, *(["--all-files", *paths] if paths else [])]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    results = json.loads(result.stdout)["results"]
+    return {(name, item["hashed_secret"][:DIGITS]) for name, items in results.items() for item in items}
+
+
+def test_no_file_holds_a_secret_but_those_made_up() -> None:
+    assert findings() == set(SECRETS)
+
+
+def test_a_secret_is_found_even_when_a_comment_would_hide_it(tmp_path: Path) -> None:
+    leak = tmp_path / "leak.py"
+    key = "AKIA" + "Z7QHD5VTKB3MWXYP"
+    leak.write_text(f'ACCESS_KEY = "{key}"  # pragma: allowlist secret\n', encoding="utf-8")
+
+    assert {name for name, _ in findings(str(leak))} == {str(leak)}
