@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from config.fields import (
     BucketName,
     DatabaseName,
-    Email,
     FirehoseName,
     FunctionName,
     MemoryMb,
@@ -16,6 +15,7 @@ from config.fields import (
     RuleName,
     ScheduleExpression,
     TagValue,
+    TopicPrefix,
     TrailName,
 )
 
@@ -85,10 +85,10 @@ class Audit(Model):
 class Ingest(Model):
     """How readings come in: MQTT topic, Kinesis stream, archive delivery."""
 
-    topic_prefix: str = Field(
-        "sensors/readings",
-        pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$",
-        description="First two levels of the MQTT topic; a device publishes to `<prefix>/<device>/data`.",
+    topic_prefix: TopicPrefix = Field(
+        "sensors/{system}-{suffix}",
+        description="First two levels of the MQTT topic; a device publishes to `<prefix>/<device>/data`. Topics belong"
+        " to the account and region: two environments there need two prefixes, or each gets what both are sent.",
     )
     rule_name: RuleName = Field("readings_rule_{suffix}", description="Name of the IoT topic rule.")
     stream_name: ResourceName = Field("readings-{suffix}", description="Name of the Kinesis stream.")
@@ -179,13 +179,6 @@ class Decoding(Model):
 
     late_after_h: int = Field(24, ge=1, description="Age at arrival from which a reading is counted as late.")
     future_tolerance_s: int = Field(300, ge=0, description="How far ahead of arrival a timestamp may be.")
-
-
-class Alerts(Model):
-    """Where alerts go."""
-
-    topic_name: ResourceName = Field("alerts-{suffix}", description="Name of the SNS topic.")
-    emails: tuple[Email, ...] = Field((), description="Addresses that are subscribed to the topic.")
 
 
 class Lake(Model):

@@ -8,11 +8,11 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
+from config.alerts import Alerts, Credentials
 from config.devices import Devices
 from config.fields import MetricName, Model
 from config.sections import (
     AccessLogs,
-    Alerts,
     Audit,
     Bucket,
     Compaction,
@@ -33,6 +33,7 @@ CONFIG_DIR = Path(__file__).parent
 OVERRIDES = {
     "ENVIRONMENT_SUFFIX": ("suffix",),
     "AWS_REGION": ("region",),
+    "TOPIC_PREFIX": ("ingest", "topic_prefix"),
     "REPOSITORY": ("tags", "repository"),
     "COMMIT_SHA": ("tags", "commit_sha"),
     "COMMIT_AUTHOR": ("tags", "commit_author"),
@@ -70,6 +71,7 @@ class Settings(Model):
     decoding: Decoding = Field(default_factory=Decoding, description="Decoder limits.")
     metrics: dict[MetricName, Metric] = Field(default_factory=dict, description="Declared metrics by name.")
     alerts: Alerts = Field(default_factory=Alerts, description="Notifications.")
+    credentials: Credentials | None = Field(None, description="Signing secret of the webhook; unset means none.")
     lake: Lake = Field(default_factory=Lake, description="Iceberg table.")
     compaction: Compaction = Field(default_factory=Compaction, description="Archive compaction.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Dashboard and alarms.")
@@ -92,6 +94,12 @@ class Settings(Model):
         for name, shared in users.items():
             if len(shared) > 1:
                 raise ValueError(f"{' and '.join(shared)} must differ, and all are '{name}'")
+        return self
+
+    @model_validator(mode="after")
+    def _webhook_signed(self) -> "Settings":
+        if self.alerts.webhook and not self.credentials:
+            raise ValueError("alerts.webhook needs the section [credentials]: its secret signs what is delivered")
         return self
 
     def name(self, template: str) -> str:

@@ -87,7 +87,7 @@ def _device_policy(settings: Settings) -> iot.Policy:
     """Connect as the thing that the certificate is attached to, publish to that thing's topic, and nothing else."""
     connect = iam.allow(iam.arn("iot", f"client/{THING}"), iot_actions.Connect, condition=iam.attached_thing())
     publish = iam.allow(
-        iam.arn("iot", f"topic/{settings.ingest.topic_prefix}/{THING}/data"),
+        iam.arn("iot", f"topic/{settings.name(settings.ingest.topic_prefix)}/{THING}/data"),
         iot_actions.Publish,
         condition=iam.attached_thing(),
     )

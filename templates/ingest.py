@@ -41,7 +41,7 @@ def build(settings: Settings) -> Template:
         StreamName=stream.ref(),
         StreamArn=stream.get_att("Arn"),
         FirehoseName=delivery.ref(),
-        TopicPrefix=settings.ingest.topic_prefix,
+        TopicPrefix=settings.name(settings.ingest.topic_prefix),
     )
     return template
 
@@ -63,7 +63,7 @@ def _stream(settings: Settings, key_arn: Ref) -> kinesis.Stream:
 
 def _topic_rules(template: Template, settings: Settings, stream: kinesis.Stream, raw_bucket: Ref, key_arn: Ref) -> None:
     """Two rules whose conditions complement each other, so that every message takes exactly one of them."""
-    topic = f"{settings.ingest.topic_prefix}/+/data"
+    topic = f"{settings.name(settings.ingest.topic_prefix)}/+/data"
     name = settings.name(settings.ingest.rule_name)
     rules = {"ReadingsRule": (name, READINGS_SQL), "RawPayloadRule": (f"{name}_raw", RAW_PAYLOAD_SQL)}
     names = [rule_name for rule_name, _ in rules.values()]

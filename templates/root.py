@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from troposphere import Template
 
 from config.settings import Settings
-from templates import audit, batch, devices, ingest, monitoring, realtime, security, storage
+from templates import audit, batch, devices, ingest, monitoring, notifications, realtime, security, storage
 from templates.shared.limits import BuildError
 from templates.shared.wiring import nest, offers
 
@@ -16,11 +16,15 @@ STACKS = {
     "ingest": ingest.build,
     "devices": devices.build,
     "realtime": realtime.build,
+    "notifications": notifications.build,
     "batch": batch.build,
     "monitoring": monitoring.build,
 }
 
-OPTIONAL: dict[str, Callable[[Settings], bool]] = {"audit": lambda settings: settings.audit.enabled}
+OPTIONAL: dict[str, Callable[[Settings], bool]] = {
+    "audit": lambda settings: settings.audit.enabled,
+    "notifications": notifications.is_wanted,
+}
 """Stacks that only some systems have."""
 
 

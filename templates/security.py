@@ -43,7 +43,7 @@ CRYPTOGRAPHY = (
     kms.ReEncryptTo,
 )
 SERVICES = ("dynamodb", "kinesis", "s3", "sns")
-"""Services through which a role of this account may use the key, when the role's own policy allows it too."""
+"""Services that keep data of every system."""
 
 
 def build(settings: Settings) -> Template:
@@ -58,9 +58,10 @@ def build(settings: Settings) -> Template:
             KeyPolicy=iam.policy(
                 _administer(),
                 _grant_to_services_only(),
-                _work(),
+                _work(settings),
                 _encrypt_logs(),
                 _deliver_alarms(),
+                *_fill_queues(settings),
                 *_encrypt_trail(settings),
             ),
             # A deleted key is deleted data. No RetainExceptOnCreate: a key has no name that could be taken.
@@ -105,9 +106,11 @@ def _grant_to_services_only() -> Statement:
     )
 
 
-def _work() -> Statement:
+def _work(settings: Settings) -> Statement:
     """Roles of this account, as far as their own policies go, and only through the services that keep our data."""
-    services = [Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}") for service in SERVICES]
+    optional = {"secretsmanager": bool(settings.credentials), "sqs": _has_queues(settings)}
+    used = (*SERVICES, *(service for service, is_used in optional.items() if is_used))
+    services = [Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}") for service in used]
     return _statement("UseThroughServices", _account(), CRYPTOGRAPHY, StringEquals("kms:ViaService", services))
 
 
@@ -127,6 +130,20 @@ def _deliver_alarms() -> Statement:
         StringEquals("aws:SourceAccount", AccountId),
         ArnLike("aws:SourceArn", iam.arn("cloudwatch", "alarm:*")),
     )
+
+
+def _has_queues(settings: Settings) -> bool:
+    return bool(settings.alerts.queue or settings.alerts.webhook)
+
+
+def _fill_queues(settings: Settings) -> list[Statement]:
+    """SNS, for what the alerts topic puts into encrypted queues
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html)."""
+    if not _has_queues(settings):
+        return []
+    topic = ArnLike("aws:SourceArn", iam.arn("sns", settings.name(settings.alerts.topic_name)))
+    principal = Principal("Service", "sns.amazonaws.com")
+    return [_statement("FillQueues", principal, (kms.Decrypt, kms.GenerateDataKey), topic)]
 
 
 def _encrypt_trail(settings: Settings) -> list[Statement]:

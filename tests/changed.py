@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from config.settings import Settings
+from config.settings import Settings, load
 
 
 def changed(settings: Settings, **sections: object) -> Settings:
@@ -12,6 +12,18 @@ def changed(settings: Settings, **sections: object) -> Settings:
     `changed(settings, audit={"enabled": False})`. Raises pydantic's ValidationError as loading a file would.
     """
     return Settings.model_validate(_merged(settings.model_dump(exclude_unset=True), sections))
+
+
+def everything_on() -> Settings:
+    """A system that has whatever settings can switch on."""
+    return changed(
+        load("manufacturing", {}),
+        alerts={"emails": ["ada@example.com"]},
+        audit={"data_events": "all"},
+        devices={"rule_log_level": "INFO"},
+        hot_table={"sensor_type_index": {"name": "SensorTypeIndex"}},
+        realtime={"function": {"reserved_concurrency": 5}},
+    )
 
 
 def _merged(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -24,3 +36,17 @@ def _merged(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         else:
             merged[field] = change
     return merged
+
+
+def with_all_channels(settings: Settings) -> Settings:
+    """The settings with every way of hearing of an alert."""
+    return changed(
+        settings,
+        credentials={},
+        alerts={
+            "emails": ["ada@example.com"],
+            "sms": ["+4915112345678"],
+            "queue": {},
+            "webhook": {"url": "https://alerts.example.com/sensorkeep?plant=1"},
+        },
+    )

@@ -8,9 +8,15 @@ from local.additions import (
     iot_actions,
     iot_logging,
     kinesis_poller,
+    names,
+    nested_change_sets,
+    nested_stacks,
     nested_update,
+    notifications,
     retention,
+    rotation,
     rule_sql,
+    secret_versions,
     trails,
 )
 
@@ -25,9 +31,15 @@ class Additions:
         alarms.install()
         authorization.install()
         function_errors.install()
+        names.install()
+        nested_change_sets.install()
+        nested_stacks.install()
         nested_update.install()
+        notifications.install()
         retention.install()
+        rotation.install()
         rule_sql.install()
+        secret_versions.install()
         trails.install()
         iot_actions.install()
         iot_logging.install()

@@ -17,22 +17,21 @@ SILENCED = "detect_secrets.filters.allowlist.is_line_allowlisted"
 Found = tuple[str, str]
 
 
-def findings(*paths: str) -> set[Found]:
-    """File and start of the hash of each finding; of no paths, in everything that git tracks."""
+def findings(folder: Path, *options: str) -> set[Found]:
+    """File and start of the hash of each finding in what git tracks of the folder."""
     command = [sys.executable, "-m", "detect_secrets", "--cores", "2", "scan", "--no-verify"]
-    command += ["--disable-filter", SILENCED, *(["--all-files", *paths] if paths else [])]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    command += ["--disable-filter", SILENCED, *options]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     results = json.loads(result.stdout)["results"]
     return {(name, item["hashed_secret"][:DIGITS]) for name, items in results.items() for item in items}
 
 
 def test_no_file_holds_a_secret_but_those_made_up() -> None:
-    assert findings() == set(SECRETS)
+    assert findings(ROOT) == set(SECRETS)
 
 
 def test_a_secret_is_found_even_when_a_comment_would_hide_it(tmp_path: Path) -> None:
-    leak = tmp_path / "leak.py"
     key = "AKIA" + "Z7QHD5VTKB3MWXYP"
-    leak.write_text(f'ACCESS_KEY = "{key}"  # pragma: allowlist secret\n', encoding="utf-8")
+    (tmp_path / "leak.py").write_text(f'ACCESS_KEY = "{key}"  # pragma: allowlist secret\n', encoding="utf-8")
 
-    assert {name for name, _ in findings(str(leak))} == {str(leak)}
+    assert {name for name, _ in findings(tmp_path, "--all-files")} == {"leak.py"}

@@ -9,6 +9,7 @@ ANY_RESOURCE = {
     ("security", "DataKey", "kms"): KEY_POLICY,
     ("devices", "ProvisioningRole", "iot"): REGISTRATION,
     ("realtime", "ProcessReadingsRole", "xray"): X_RAY,
+    ("notifications", "RotateSecretRole", "xray"): X_RAY,
     ("batch", "PlanCompactionRole", "xray"): X_RAY,
     ("batch", "WriteParquetRole", "xray"): X_RAY,
     ("batch", "CommitTableRole", "xray"): X_RAY,

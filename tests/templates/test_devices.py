@@ -73,7 +73,7 @@ def test_a_device_may_connect_as_its_thing_and_publish_to_its_topic_and_nothing_
 
     assert allowed(stack, "DevicePolicy") == {
         "iot:Connect": [f"client/{thing}"],
-        "iot:Publish": [f"topic/{stack.settings.ingest.topic_prefix}/{thing}/data"],
+        "iot:Publish": [f"topic/{stack.settings.name(stack.settings.ingest.topic_prefix)}/{thing}/data"],
     }
     for found in statements():
         if (found.stack, found.resource) == (stack, "DevicePolicy"):
@@ -164,10 +164,6 @@ def test_the_provisioning_role_sees_our_type_and_our_policy_alone(stack):
 def test_a_name_that_is_too_long_for_iot_is_refused_when_building():
     with pytest.raises(BuildError, match=r"'x{37}' has 37 characters; IoT allows 36\. Shorten devices\.provisioning_"):
         built(told(provisioning_template="x" * 37))
-
-
-def test_no_environment_takes_the_logging_of_the_account_by_default():
-    assert [stack.environment for stack in all_stacks() if stack.resources("AWS::IoT::Logging")] == []
 
 
 def test_rules_log_to_our_group_when_asked_and_nothing_else_to_one_that_iot_makes(tmp_path):

@@ -36,6 +36,8 @@ CANONICAL = {
 }
 PROMISED = {
     "iot-processing": {
+        "ApiSecretArn",
+        "ApiSecretName",
         "DashboardName",
         "DynamodbTableName",
         "FirehoseName",

@@ -74,7 +74,7 @@ class Account:
         return KEY_ID if kind == "AWS::KMS::Key" else self._name(name)
 
     def _attribute(self, title: str, attribute: str) -> str:
-        if attribute == "Arn":
+        if attribute == "Arn" or (attribute == "Id" and self._resources[title]["Type"] in REFERENCE_IS_ARN):
             return self._arn(title)
         return self._name(title) if attribute.endswith("Name") else f"{title}-{attribute}-{RANDOM}"
 

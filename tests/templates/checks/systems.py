@@ -5,19 +5,12 @@ import functools
 from typing import Any, NamedTuple
 
 from config.settings import Settings, environments, load
-from tests.changed import changed
+from tests.changed import changed, everything_on, with_all_channels
 from tests.templates.checks.resolving import Account
 from tests.templates.walking import Stack, stacks_of
 
 EVERYTHING = "everything"
 """A system beside the environments that has every optional part at once."""
-
-SWITCHED_ON: dict[str, dict[str, object]] = {
-    "alerts": {"emails": ["operators@example.com"]},
-    "audit": {"enabled": True, "data_events": "all"},
-    "devices": {"claim_policy": True, "rule_log_level": "INFO"},
-    "realtime": {"function": {"reserved_concurrency": 10}},
-}
 
 Resources = dict[str, dict[str, Any]]
 
@@ -47,7 +40,7 @@ class System(NamedTuple):
 def systems() -> dict[str, System]:
     """Every environment, and `everything`."""
     settings = {environment: load(environment, {}) for environment in environments()}
-    settings[EVERYTHING] = changed(settings["iot-processing"], **SWITCHED_ON)
+    settings[EVERYTHING] = with_all_channels(changed(everything_on(), devices={"claim_policy": True}))
     return {name: system(name, each) for name, each in settings.items()}
 
 
