@@ -37,31 +37,6 @@ class Security(Model):
     key_deletion_window_days: int = Field(30, ge=7, le=30, description="Days a scheduled key deletion can be undone.")
 
 
-class Bucket(Model):
-    """A data bucket. The account and the region are appended to its name, because bucket names are global."""
-
-    name: BucketName = Field(description="Start of the bucket's name.")
-    noncurrent_days: int = Field(30, ge=1, description="Days an overwritten or deleted object version is kept.")
-
-
-class RawBucket(Bucket):
-    """The archive of what devices sent."""
-
-    glacier_after_days: int | None = Field(
-        None,
-        ge=1,
-        description="Days after which objects of 128 KB and more move to Glacier Flexible Retrieval (smaller ones"
-        " would cost more there); unset means never.",
-    )
-
-
-class AccessLogs(Model):
-    """The bucket that receives the S3 access logs of the data buckets (SSE-S3: log delivery cannot use the key)."""
-
-    bucket_name: BucketName = Field("{system}-logs-{suffix}", description="Start of the bucket's name.")
-    retention_days: int = Field(365, ge=1, description="Days an access log is kept.")
-
-
 class Audit(Model):
     """The record of who did what in the account: a CloudTrail trail, its bucket, its log group and its insights."""
 

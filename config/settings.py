@@ -11,10 +11,9 @@ from pydantic import Field, ValidationError, model_validator
 from config.alerts import Alerts, Credentials
 from config.devices import Devices
 from config.fields import MetricName, Model
+from config.network import Network
 from config.sections import (
-    AccessLogs,
     Audit,
-    Bucket,
     Compaction,
     Decoding,
     HotTable,
@@ -22,11 +21,11 @@ from config.sections import (
     Lake,
     Metric,
     Monitoring,
-    RawBucket,
     Realtime,
     Security,
     Tags,
 )
+from config.storage import AccessLogs, ProcessedBucket, RawBucket
 
 CONFIG_DIR = Path(__file__).parent
 
@@ -60,8 +59,9 @@ class Settings(Model):
     tracing: bool = Field(True, description="X-Ray tracing of functions and state machines.")
     tags: Tags = Field(default_factory=Tags, description="Cost-allocation tags.")
     security: Security = Field(default_factory=Security, description="Encryption.")
+    network: Network = Field(default_factory=Network, description="Private network.")
     raw_bucket: RawBucket = Field(description="Archive of what devices sent.")
-    processed_bucket: Bucket = Field(description="Iceberg table, quarantine and run manifests.")
+    processed_bucket: ProcessedBucket = Field(description="Iceberg table, quarantine and run manifests.")
     access_logs: AccessLogs = Field(default_factory=AccessLogs, description="S3 access logs.")
     audit: Audit = Field(default_factory=Audit, description="Audit trail.")
     ingest: Ingest = Field(default_factory=Ingest, description="MQTT, stream and archive delivery.")

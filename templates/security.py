@@ -57,12 +57,12 @@ def build(settings: Settings) -> Template:
             PendingWindowInDays=settings.security.key_deletion_window_days,
             KeyPolicy=iam.policy(
                 _administer(),
-                _grant_to_services_only(),
                 _work(settings),
                 _encrypt_logs(),
                 _deliver_alarms(),
                 *_fill_queues(settings),
                 *_encrypt_trail(settings),
+                _grant_to_services_only(),
             ),
             # A deleted key is deleted data. No RetainExceptOnCreate: a key has no name that could be taken.
             DeletionPolicy=Retain,
@@ -91,19 +91,6 @@ def _account() -> Principal:
 def _administer() -> Statement:
     """Whoever the account's IAM policies make an administrator of keys; without it nobody could change the key."""
     return _statement("AdministerByIam", _account(), ADMINISTRATION)
-
-
-def _grant_to_services_only() -> Statement:
-    """A grant is a right that stands in no policy: nobody gives one but through an AWS service that needs it."""
-    neither = {"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"}
-    return Statement(
-        Sid="GrantToServicesOnly",
-        Effect=Deny,
-        Principal=Principal("*"),
-        Action=[kms.CreateGrant],
-        Resource=[iam.ANY],
-        Condition=Condition(BoolIfExists(neither)),
-    )
 
 
 def _work(settings: Settings) -> Statement:
@@ -159,3 +146,16 @@ def _encrypt_trail(settings: Settings) -> list[Statement]:
         _statement("EncryptTrail", principal, encryption, its_files),
         _statement("DescribeForTrail", principal, (kms.DescribeKey,), StringEquals("aws:SourceArn", arn)),
     ]
+
+
+def _grant_to_services_only() -> Statement:
+    """A grant is a right that stands in no policy: nobody gives one but through an AWS service that needs it."""
+    neither = {"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"}
+    return Statement(
+        Sid="GrantToServicesOnly",
+        Effect=Deny,
+        Principal=Principal("*"),
+        Action=[kms.CreateGrant],
+        Resource=[iam.ANY],
+        Condition=Condition(BoolIfExists(neither)),
+    )

@@ -21,6 +21,13 @@ def everything_on() -> Settings:
         alerts={"emails": ["ada@example.com"]},
         audit={"data_events": "all"},
         devices={"rule_log_level": "INFO"},
+        network={"enabled": True, "gateway_prefix_lists": ["pl-0000000a", "pl-0000000b"]},
+        raw_bucket={"expire_after_days": 3650},
+        processed_bucket={
+            "transitions": [{"after_days": 30, "storage_class": "STANDARD_IA"}],
+            "quarantine_days": 365,
+            "set_aside_days": 365,
+        },
         hot_table={"sensor_type_index": {"name": "SensorTypeIndex"}},
         realtime={"function": {"reserved_concurrency": 5}},
     )

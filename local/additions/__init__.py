@@ -8,15 +8,18 @@ from local.additions import (
     iot_actions,
     iot_logging,
     kinesis_poller,
+    lifecycle,
     names,
     nested_change_sets,
     nested_stacks,
     nested_update,
+    network,
     notifications,
     retention,
     rotation,
     rule_sql,
     secret_versions,
+    tags,
     trails,
 )
 
@@ -31,15 +34,18 @@ class Additions:
         alarms.install()
         authorization.install()
         function_errors.install()
+        lifecycle.install()
         names.install()
         nested_change_sets.install()
         nested_stacks.install()
         nested_update.install()
+        network.install()
         notifications.install()
         retention.install()
         rotation.install()
         rule_sql.install()
         secret_versions.install()
+        tags.install()
         trails.install()
         iot_actions.install()
         iot_logging.install()

@@ -95,6 +95,7 @@ def deliver_webhook(
         memory_mb=ALERTING_MEMORY_MB,
         timeout_s=2 * webhook.timeout_s + WEBHOOK_RESERVE_S,
         after_failure="Its on-failure destination is the queue of alerts that were not taken.",
+        needs_internet=True,
         environment={
             "WEBHOOK_URL": webhook.url,
             "WEBHOOK_TIMEOUT_S": str(webhook.timeout_s),

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-from local.additions import nested_change_sets
+from local.additions import nested_change_sets, tags
 
 FUNCTIONS = {
     "app.pin_request_origin": "(source_ip, secure_transport)",
@@ -43,6 +43,9 @@ FUNCTIONS = {
     "services.cloudformation.provisioners._nested_stack_lookup_name": "(physical_id_or_arn)",
     "services.cloudformation.provisioners._update_resource": "(resource_type, physical_id, old_props, new_props, "
     "stack_name, logical_id, old_attrs)",
+    "services.cloudformation.provisioners._ec2_apply_tags": "(physical_id, props, old_props)",
+    "services.cloudformation.provisioners._ec2_sg_permissions": "(rules)",
+    "services.cloudformation.provisioners._reconcile_tag_map": "(store, old_props, new_props, prop)",
     "services.cloudformation.stacks._add_event": "(stack_id, stack_name, logical_id, resource_type, status, "
     "reason, physical_id, detailed_status)",
     "services.cloudformation.stacks._diff_resources": "(old_template, new_template, resources, template, "
@@ -54,6 +57,10 @@ FUNCTIONS = {
     "services.cloudtrail._find_visible_trail": "(raw)",
     "services.cloudtrail._ok": "(body)",
     "services.cloudtrail._trail_arn": "(name)",
+    "services.cloudwatch._validate_alarm_tag_arn": "(arn, is_json, is_cbor)",
+    "services.ec2._create_flow_logs": "(params)",
+    "services.ec2._delete_flow_logs": "(params)",
+    "services.ec2._vpce_fields_xml": "(ep, tag)",
     "services.firehose._apply_lambda_processors": "(stream, dest, records, metadata_sink, partition_sink)",
     "services.firehose._deliver_records_to_s3": "(stream, dest, records)",
     "services.firehose._deliver_to_s3": "(stream, dest, record_data, lambda_keys)",
@@ -88,6 +95,9 @@ FUNCTIONS = {
     "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
     "services.lambda_svc._iter_all_esms": "()",
     "services.lambda_svc._poll_kinesis": "()",
+    "services.lambda_svc._vpc_config_with_id": "(request_config)",
+    "services.s3._delete_bucket_lifecycle": "(name)",
+    "services.s3._put_bucket_lifecycle": "(name, body)",
     "services.secretsmanager._find_stage_version": "(secret, stage)",
     "services.secretsmanager._get_random_password": "(data)",
     "services.secretsmanager._get_secret_value": "(data)",
@@ -114,8 +124,12 @@ STORES = {
     "services.cloudformation.provisioners._REPLACING_PROPERTIES": "__setitem__",
     "services.cloudformation.provisioners._RESOURCE_HANDLERS": "__setitem__",
     "services.cloudformation.provisioners._STACK_TAG_PROPERTY": "__setitem__",
+    "services.cloudformation.provisioners._S3_BUCKET_CONFIGURATIONS": "__iter__",
     "services.cloudtrail._DISPATCH": "__setitem__",
     "services.cloudtrail._trail_tags": "pop",
+    "services.cloudwatch._dashboards": "values",
+    "services.cloudwatch._resource_tags": "setdefault",
+    "services.ec2._security_groups": "get",
     "services.cloudwatch_logs._log_groups": "__contains__",
     "services.dynamodb._tables": "get",
     "services.firehose._streams": "all_items",
@@ -123,9 +137,11 @@ STORES = {
     "services.iot._MISSING": "__class__",
     "services.iot._RULE_ACTION_RESOURCE_KEYS": "__ior__",
     "services.kinesis._streams": "get_scoped",
+    "services.lambda_svc._esms": "get",
     "services.lambda_svc._functions": "get",
     "services.kms._aliases": "__contains__",
     "services.lambda_svc._kinesis_positions": "set_scoped",
+    "services.s3._bucket_tags": "setdefault",
     "services.s3._buckets": "get",
 }
 
@@ -159,11 +175,27 @@ def test_a_request_to_the_policy_evaluator_has_the_fields_that_we_give() -> None
     assert needed <= set(inspect.signature(EvalContext).parameters)
 
 
-@pytest.mark.parametrize("kind", ["AWS::CloudTrail::Trail", "AWS::SecretsManager::RotationSchedule"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "AWS::CloudTrail::Trail",
+        "AWS::EC2::FlowLog",
+        "AWS::EC2::SecurityGroupEgress",
+        "AWS::IoT::Logging",
+        "AWS::SecretsManager::RotationSchedule",
+    ],
+)
 def test_cloudformation_does_not_know_a_resource_type_that_we_add(kind: str) -> None:
     from ministack.services.cloudformation import provisioners
 
     assert kind not in provisioners._RESOURCE_HANDLERS
+
+
+def test_cloudformation_hands_no_tags_to_the_types_that_we_tag() -> None:
+    from ministack.services.cloudformation import provisioners
+
+    assert set(tags.STORES) <= set(provisioners._RESOURCE_HANDLERS)
+    assert not set(tags.STORES) & set(provisioners._STACK_TAG_PROPERTY)
 
 
 def test_a_resource_type_has_the_handlers_that_we_give() -> None:

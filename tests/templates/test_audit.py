@@ -63,8 +63,8 @@ def test_the_bucket_is_encrypted_with_the_key_logged_and_kept_as_long_as_the_set
     (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert rule["BucketKeyEnabled"] is True
     assert rule["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": {"Ref": "KeyArn"}}
-    (tidy,) = bucket["LifecycleConfiguration"]["Rules"]
-    assert tidy["ExpirationInDays"] == 400
+    tidy, expire = bucket["LifecycleConfiguration"]["Rules"]
+    assert expire["ExpirationInDays"] == 400
     assert tidy["NoncurrentVersionExpiration"] == {"NoncurrentDays": 9}
     assert bucket["LoggingConfiguration"]["DestinationBucketName"] == {"Ref": "AccessLogsBucketName"}
     accepted = str(resource(found, "storage", "AccessLogsBucketPolicy"))

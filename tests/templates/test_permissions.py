@@ -12,6 +12,7 @@ CONDITIONS_OF_TRUST = {
     "lambda.amazonaws.com": set(),  # Lambda passes no source when it takes a function's role
     "scheduler.amazonaws.com": {"aws:SourceAccount", "aws:SourceArn"},
     "states.amazonaws.com": {"aws:SourceAccount", "aws:SourceArn"},
+    "vpc-flow-logs.amazonaws.com": {"aws:SourceAccount", "aws:SourceArn"},
 }
 
 
@@ -33,6 +34,7 @@ def test_the_walk_sees_policies_of_every_kind():
     kinds = {found.kind for found in statements()}
 
     assert kinds == {
+        "AWS::EC2::VPCEndpoint",
         "AWS::IAM::Role",
         "AWS::IoT::Policy",
         "AWS::KMS::Key",
@@ -57,11 +59,14 @@ def test_no_allowed_action_has_a_wildcard():
     assert [item for item in wide if any("*" in action for action in item[1])] == []
 
 
-def test_everybody_is_named_in_denials_only():
+def test_everybody_is_named_in_denials_and_by_endpoints_for_the_account():
     everybody = [found for found in statements() if found.body.get("Principal") == "*"]
+    allowed = [found for found in everybody if found.body["Effect"] == "Allow"]
 
-    assert everybody
-    assert {found.body["Effect"] for found in everybody} == {"Deny"}
+    assert len(everybody) > len(allowed)
+    assert {found.kind for found in allowed} == {"AWS::EC2::VPCEndpoint"}
+    for found in allowed:
+        assert found.conditions["aws:PrincipalAccount"] == {"Ref": "AWS::AccountId"}
 
 
 def test_a_role_has_one_policy_and_no_name_that_another_region_would_collide_with():
@@ -133,8 +138,8 @@ def test_functions_that_look_for_objects_are_told_when_there_is_none(role):
 
 
 def test_no_function_may_delete_anything():
+    """Deliveries of logs are Step Functions' own, network interfaces Lambda's: it asks with the function's role."""
     functions = [found for found in role_statements() if found.stack.name in ("realtime", "notifications", "batch")]
+    deletions = {action for found in functions for action in found.actions if action.split(":")[1].startswith("Delete")}
 
-    assert [action for found in functions for action in found.actions if "Delete" in action.split(":")[1]] == [
-        action for found in functions for action in found.actions if action == "logs:DeleteLogDelivery"
-    ]
+    assert deletions == {"logs:DeleteLogDelivery", "ec2:DeleteNetworkInterface"}

@@ -331,7 +331,7 @@ def test_trap_24_small_objects_stay_in_their_class():
     holds(
         deployment.faults_of_transitions,
         put(f"{lifecycle}.TransitionDefaultMinimumObjectSize", "varies_by_storage_class"),
-        put(f"{lifecycle}.Rules.1.ObjectSizeGreaterThan", "1"),
+        put(f"{lifecycle}.Rules.2.ObjectSizeGreaterThan", "1"),
     )
 
 
@@ -450,7 +450,10 @@ def test_trap_36_no_function_sets_a_variable_of_lambdas_own():
 def test_trap_37_a_function_in_a_network_reaches_what_it_calls():
     holds(
         networks.faults_of_private_functions,
-        put("batch.CommitTable.Properties.VpcConfig", {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}),
+        drop("network.GlueEndpoint"),
+        put("network.S3Endpoint.Properties.VpcEndpointType", "Interface"),
+        grant("batch.CommitTableRole", "sqs:SendMessage", "arn"),
+        put("network.PrivateSubnet2.Properties.AvailabilityZone", {"Fn::Select": [0, {"Fn::GetAZs": ""}]}),
     )
 
 
