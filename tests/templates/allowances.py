@@ -8,30 +8,28 @@ CFN_LINT = {
 }
 """By rule."""
 
-OF_THE_ALIAS = (
-    "half of the right is the key's; the other half, on the alias, stands in the administrators' own policies"
-)
-
 PARLIAMENT = {
-    **{
-        ("DataKey", "RESOURCE_MISMATCH", f"kms:{action} needs arn:*:kms:*:*:alias/*"): OF_THE_ALIAS
-        for action in ("CreateAlias", "DeleteAlias", "UpdateAlias")
-    },
     (
-        "CompactRole",
-        "RESOURCE_MISMATCH",
-        "states:DescribeExecution needs arn:*:states:*:*:express:*:*:*",
-    ): "either kind of execution would do, and ours are no express ones",
+        "*Endpoint",
+        "RESOURCE_STAR",
+        "*",
+    ): "its condition says whose resources; which of them, the roles say",
+    (
+        "*Role",
+        "UNKNOWN_CONDITION_FOR_ACTION",
+        "Unknown condition lambda:SourceFunctionArn for action ec2:*",
+    ): "Lambda gives it with every call of a function's code"
+    " (https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html)",
     (
         "CompactRole",
         "PERMISSIONS_MANAGEMENT_ACTIONS",
         "logs:putresourcepolicy",
     ): "Step Functions asks for it to deliver logs (https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html)",
     (
-        "DataKey",
-        "PERMISSIONS_MANAGEMENT_ACTIONS",
-        "kms:creategrant, kms:putkeypolicy, kms:revokegrant",
-    ): "a key that its account cannot administer can never be changed again",
+        "CompactRole",
+        "RESOURCE_MISMATCH",
+        "states:DescribeExecution needs *:express:*",
+    ): "either kind of execution would do, and ours are no express ones",
     (
         "DataKey",
         "MISMATCHED_TYPE",
@@ -39,17 +37,22 @@ PARLIAMENT = {
     ): "the encryption context of a log group is its ARN"
     " (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html)",
     (
-        "DevicePolicy",
-        "UNKNOWN_CONDITION_FOR_ACTION",
-        "Unknown condition iot:Connection.Thing.IsAttached for action iot:Connect",
-    ): "known in policies of certificates (https://docs.aws.amazon.com/iot/latest/developerguide/thing-policy-variables.html)",
+        "DataKey",
+        "PERMISSIONS_MANAGEMENT_ACTIONS",
+        "kms:creategrant, kms:putkeypolicy, kms:revokegrant",
+    ): "a key that its account cannot administer can never be changed again",
+    (
+        "DataKey",
+        "RESOURCE_MISMATCH",
+        "kms:*Alias needs *:alias/*",
+    ): "half of the right is the key's; the other half, on the alias, stands in the administrators' own policies",
     (
         "DevicePolicy",
         "UNKNOWN_CONDITION_FOR_ACTION",
-        "Unknown condition iot:Connection.Thing.IsAttached for action iot:Publish",
-    ): "known in policies of certificates, too",
+        "Unknown condition iot:Connection.Thing.IsAttached for action iot:*",
+    ): "known in policies of certificates (https://docs.aws.amazon.com/iot/latest/developerguide/thing-policy-variables.html)",
 }
-"""By resource, issue and what it says."""
+"""By resource, issue and what it says; `*` stands for anything."""
 
 STATELINT = {
     'Field "Label" not allowed in State Machine.States.Write Parquet Files': "labels of Distributed Maps are newer than"

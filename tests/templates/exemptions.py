@@ -5,6 +5,7 @@ X_RAY = "X-Ray knows no resource for segments and sampling"
 REGISTRATION = "IoT knows no resource for registering a thing and for listing what a principal has"
 INTERFACES = "EC2 describes all network interfaces and subnets or none; the function's own code is denied it"
 OURS = "an endpoint's policy says whose resources: those of the account; the roles say which"
+LISTING = "to list log groups knows no resource"
 LOG_DELIVERY = "log deliveries of Step Functions know no resource"
 
 ANY_RESOURCE = {
@@ -15,6 +16,7 @@ ANY_RESOURCE = {
     ("network", "S3Endpoint", "s3"): OURS,
     ("network", "SecretsmanagerEndpoint", "secretsmanager"): OURS,
     ("network", "SnsEndpoint", "sns"): OURS,
+    ("network", "FlowLogsRole", "logs"): LISTING,
     ("notifications", "RotateSecretRole", "ec2"): INTERFACES,
     ("realtime", "ProcessReadingsRole", "ec2"): INTERFACES,
     ("batch", "PlanCompactionRole", "ec2"): INTERFACES,

@@ -24,14 +24,16 @@ class Policy(NamedTuple):
         """As a policy of an identity: parliament knows those.
 
         Whom a policy of a resource allows is left out. A trust policy names no resource, which is the role; the `*` of
-        a key policy is the key. Statements that differ in their resource only become one, since parliament asks of each
-        that it names every resource that an action needs. A variable of IoT becomes the name of a device.
+        a key policy is the key. What is said of an action under one condition becomes one statement, since parliament
+        asks of each that it names every resource that an action needs. A variable of IoT becomes the name of a device.
         """
         merged: dict[str, Document] = {}
         for statement in self.document["Statement"]:
-            rest = {key: value for key, value in statement.items() if key not in ("Principal", "Resource", "Sid")}
-            known = merged.setdefault(json.dumps(rest, sort_keys=True), {**rest, "Resource": []})
-            known["Resource"] += self._resources(statement)
+            for action in _listed(statement["Action"]):
+                rest = {key: value for key, value in statement.items() if key not in ("Principal", "Resource", "Sid")}
+                rest["Action"] = [action]
+                known = merged.setdefault(json.dumps(rest, sort_keys=True), {**rest, "Resource": []})
+                known["Resource"] += self._resources(statement)
         text = json.dumps({**self.document, "Statement": list(merged.values())})
         return IOT_VARIABLE.sub("device", text)
 
@@ -40,10 +42,11 @@ class Policy(NamedTuple):
             "AssumeRolePolicyDocument": f"arn:aws:iam::123456789012:role/{self.resource}",
             "KeyPolicy": f"arn:aws:kms:eu-central-1:123456789012:key/{KEY_ID}",
         }
-        if self.kind in own:
-            return [own[self.kind]]
-        resources = statement["Resource"]
-        return [resources] if isinstance(resources, str) else resources
+        return [own[self.kind]] if self.kind in own else _listed(statement["Resource"])
+
+
+def _listed(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def policies(system: System) -> list[Policy]:
