@@ -34,6 +34,7 @@ ENVIRONMENT: Final = {
     "READINGS_TABLE": "readings",
     "PROCESSED_BUCKET": "processed",
     "ALERTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:alerts",
+    "POWERTOOLS_METRICS_NAMESPACE": "Sensorkeep",
     "POWERTOOLS_SERVICE_NAME": "bench",
     "POWERTOOLS_TRACE_DISABLED": "true",
 }

@@ -179,19 +179,3 @@ class Compaction(Model):
     planner_memory_mb: MemoryMb = Field(1024, description="Memory of `plan_compaction`.")
     worker_memory_mb: MemoryMb = Field(3008, description="Memory of `write_parquet`.")
     committer_memory_mb: MemoryMb = Field(1024, description="Memory of `commit_table`.")
-
-
-class Monitoring(Model):
-    """Dashboard and alarms. Each period is 300 s."""
-
-    dashboard_name: ResourceName = Field("{system}-{suffix}", description="Name of the CloudWatch dashboard.")
-    throttled_records: int = Field(100, ge=0, description="Alarm above so many throttled stream writes, twice running.")
-    function_errors: int = Field(10, ge=0, description="Alarm above so many failed invocations of `process_readings`.")
-    function_duration_ms: int = Field(50000, ge=1, description="Alarm above this average duration of an invocation.")
-    iterator_age_ms: int = Field(
-        600000, ge=1, description="Alarm when `process_readings` is further behind the stream than this, twice running."
-    )
-    firehose_age_s: int = Field(
-        1800, ge=1, description="Alarm when the oldest record that Firehose has not delivered is older than this."
-    )
-    quarantined_percent: float = Field(5.0, ge=0, le=100, description="Alarm above this share of rejected readings.")

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 from config.alerts import Alerts, Credentials
 from config.devices import Devices
 from config.fields import MetricName, Model
+from config.monitoring import Monitoring
 from config.network import Network
 from config.sections import (
     Audit,
@@ -20,7 +21,6 @@ from config.sections import (
     Ingest,
     Lake,
     Metric,
-    Monitoring,
     Realtime,
     Security,
     Tags,

@@ -34,13 +34,15 @@ def build(settings: Settings) -> Template:
     key_arn = needs(template, "KeyArn", "Key that encrypts the stream and the archive")
     raw_bucket = needs(template, "RawBucketName", "Bucket of the archive")
     stream = template.add_resource(_stream(settings, key_arn))
-    _topic_rules(template, settings, stream, raw_bucket, key_arn)
+    readings_rule, raw_payload_rule = _topic_rules(template, settings, stream, raw_bucket, key_arn)
     delivery = _firehose(template, settings, stream, raw_bucket, key_arn)
     offers(
         template,
         StreamName=stream.ref(),
         StreamArn=stream.get_att("Arn"),
         FirehoseName=delivery.ref(),
+        ReadingsRuleName=readings_rule.ref(),
+        RawPayloadRuleName=raw_payload_rule.ref(),
         TopicPrefix=settings.name(settings.ingest.topic_prefix),
     )
     return template
@@ -61,16 +63,25 @@ def _stream(settings: Settings, key_arn: Ref) -> kinesis.Stream:
     )
 
 
-def _topic_rules(template: Template, settings: Settings, stream: kinesis.Stream, raw_bucket: Ref, key_arn: Ref) -> None:
+def _topic_rules(
+    template: Template, settings: Settings, stream: kinesis.Stream, raw_bucket: Ref, key_arn: Ref
+) -> list[iot.TopicRule]:
     """Two rules whose conditions complement each other, so that every message takes exactly one of them."""
     topic = f"{settings.name(settings.ingest.topic_prefix)}/+/data"
     name = settings.name(settings.ingest.rule_name)
     rules = {"ReadingsRule": (name, READINGS_SQL), "RawPayloadRule": (f"{name}_raw", RAW_PAYLOAD_SQL)}
     names = [rule_name for rule_name, _ in rules.values()]
     role = template.add_resource(_rule_role(names, stream, raw_bucket, key_arn))
-    for title, (rule_name, sql) in rules.items():
-        payload = _rule(sql.format(topic=topic), stream, raw_bucket, role)
-        template.add_resource(iot.TopicRule(title, RuleName=rule_name, TopicRulePayload=payload))
+    return [
+        template.add_resource(
+            iot.TopicRule(
+                title,
+                RuleName=rule_name,
+                TopicRulePayload=_rule(sql.format(topic=topic), stream, raw_bucket, role),
+            )
+        )
+        for title, (rule_name, sql) in rules.items()
+    ]
 
 
 def _rule(sql: str, stream: kinesis.Stream, raw_bucket: Ref, role: Role) -> iot.TopicRulePayload:

@@ -5,35 +5,53 @@ import json
 from troposphere import Sub, Template, cloudwatch
 
 from config.settings import Settings
-from templates.shared.alarms import alarms
+from templates.shared.alarm_catalogue import alarms
+from templates.shared.alarms import add_alarms
 from templates.shared.dashboards import body
 from templates.shared.wiring import needs, offers
 
 WATCHED = {
     "StreamName": "Stream of readings",
+    "ReadingsRuleName": "Topic rule of messages with a time",
+    "RawPayloadRuleName": "Topic rule of all other messages",
     "RawBucketName": "Bucket of the archive",
     "FirehoseName": "Delivery to the archive",
     "ReadingsTableName": "Table of recent readings",
     "ProcessReadingsName": "Function that stores readings",
     "EventSourceId": "Event source mapping of that function",
     "CompactStateMachineArn": "State machine of the compaction",
+    "PlanCompactionName": "First step of the compaction",
+    "WriteParquetName": "Second step of the compaction",
+    "CommitTableName": "Last step of the compaction",
 }
 
 
 def build(settings: Settings) -> Template:
     """Dashboard and alarms over everything the stacks before made."""
     template = Template("Dashboard and alarms")
-    watched = {name: needs(template, name, description) for name, description in WATCHED.items()}
+    watched = {name: needs(template, name, description) for name, description in _watched(settings).items()}
     topic_arn = needs(template, "AlertsTopicArn", "Topic that alarms publish to")
-    text = json.dumps(body(settings), sort_keys=True, separators=(",", ":"))
+    add_alarms(template, settings, alarms(settings, watched), topic_arn)
+    arns = {title: alarm.get_att("Arn") for title, alarm in template.resources.items()}
+    text = json.dumps(body(settings, arns), sort_keys=True, separators=(",", ":"))
+    values = {name: value for name, value in {**watched, **arns}.items() if f"${{{name}}}" in text}
     dashboard = template.add_resource(
         cloudwatch.Dashboard(
             "Dashboard",
             DashboardName=settings.name(settings.monitoring.dashboard_name),
-            DashboardBody=Sub(text, **{name: ref for name, ref in watched.items() if f"${{{name}}}" in text}),
+            DashboardBody=Sub(text, **values),
         )
     )
-    for alarm in alarms(settings, watched, topic_arn):
-        template.add_resource(alarm)
     offers(template, DashboardName=dashboard.ref())
     return template
+
+
+def _watched(settings: Settings) -> dict[str, str]:
+    """What the stacks before offer: of those that only some systems have, what this one has."""
+    webhook = {"WebhookFailuresQueueName": "Queue of alerts that the webhook did not take"}
+    rotation = {"RotateSecretName": "Function that replaces the signing secret"}
+    return {
+        **WATCHED,
+        **(webhook if settings.alerts.webhook else {}),
+        **(rotation if settings.credentials else {}),
+    }

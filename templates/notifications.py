@@ -36,8 +36,13 @@ def build(settings: Settings) -> Template:
     if alerts.queue:
         _fill_queue(template, settings, alerts.queue, key_arn, topic_arn)
     if credentials:
-        secret = add_credentials(template, settings, credentials, key_arn)
-        offers(template, CredentialsArn=secret.get_att("Id"), CredentialsName=settings.name(credentials.name))
+        secret, rotation = add_credentials(template, settings, credentials, key_arn)
+        offers(
+            template,
+            CredentialsArn=secret.get_att("Id"),
+            CredentialsName=settings.name(credentials.name),
+            RotateSecretName=rotation.ref(),
+        )
         if alerts.webhook:
             _call_webhook(template, settings, alerts.webhook, secret, key_arn, topic_arn)
     return template

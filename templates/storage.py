@@ -3,7 +3,7 @@
 from troposphere import AccountId, Ref, Template, dynamodb, glue, s3
 
 from config.settings import Settings
-from templates.shared.alarms import ERRORS_FILTER
+from templates.shared.alarm_catalogue import ERRORS_FILTER
 from templates.shared.buckets import KEEP, access_logs_bucket, data_bucket, expire, move, tidy
 from templates.shared.wiring import needs, offers
 

@@ -114,7 +114,7 @@ class Lake:
         return LakeTable(self.catalog, self.database, location, self.metrics, self.partition_by)
 
     def commit(self, run_id: str) -> Report:
-        return Publisher(self.store, self.lake_table(), sleep=lambda _: None).publish(run_id)
+        return Publisher(self.store, self.lake_table(), sleep=lambda _: None).publish(run_id).report
 
     def run(self, run_id: str, task_bytes: int = 64_000_000, **run_input: str) -> Report | None:
         """All three steps as the state machine does them; None when there was nothing to do."""

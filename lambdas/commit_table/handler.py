@@ -8,6 +8,7 @@ import msgspec
 from aws_lambda_powertools import Logger, Tracer
 
 from compaction.catalog import open_catalog
+from compaction.cloudwatch import emit_commit
 from compaction.environment import settings
 from compaction.lake_table import LakeTable
 from compaction.publishing import Publisher
@@ -30,7 +31,9 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
         metrics=tuple(settings().metrics),
         partition_by=settings().lake.partition_by,
     )
-    report = Publisher(Store(session.client("s3"), bucket), table).publish(event["run_id"])
-    answer: dict[str, Any] = msgspec.to_builtins(report)
+    published = Publisher(Store(session.client("s3"), bucket), table).publish(event["run_id"])
+    answer: dict[str, Any] = msgspec.to_builtins(published.report)
     logger.info("committed", extra=answer)
+    if published.is_new:  # a step may run twice, its rows count once
+        emit_commit(published.report)
     return answer

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import msgspec
 import pyarrow.parquet as pq
@@ -32,6 +33,13 @@ _PASSING = frozenset(
 )
 
 
+class Publication(NamedTuple):
+    """The report of a committed run, and whether it was written now or by an earlier call."""
+
+    report: Report
+    is_new: bool
+
+
 class Publisher:
     """Publishes runs whose manifests are in `store` to `table`."""
 
@@ -40,7 +48,7 @@ class Publisher:
         self._table = table
         self._sleep = sleep
 
-    def publish(self, run_id: str) -> Report:
+    def publish(self, run_id: str) -> Publication:
         """Commit a run and write its report; a run that is committed is left as it is and its report answered.
 
         Raises ResultMissing, ResultMismatch, CountsDoNotBalance, FileMismatch or ObjectsAlreadyCommitted when the run
@@ -48,7 +56,7 @@ class Publisher:
         """
         written = runs.read_report(self._store, run_id)
         if written is not None and written.committed:
-            return written
+            return Publication(written, is_new=False)
         plan = list(runs.read_plan(self._store, run_id) or ())
         if not plan:
             raise ResultMissing(f"Run {run_id} has no plan, so there is nothing to commit. Start a new run.")
@@ -57,7 +65,7 @@ class Publisher:
         snapshot_id = self._commit(plan, results, report)
         report = msgspec.structs.replace(report, committed=True, snapshot_id=snapshot_id)
         self._store.write(report_key(run_id), msgspec.json.encode(report))
-        return report
+        return Publication(report, is_new=True)
 
     def _commit(self, plan: Sequence[Task], results: Sequence[TaskResult], report: Report) -> int | None:
         files = [file for result in results for file in result.files]

@@ -9,8 +9,8 @@ from functools import cache
 from typing import Any
 
 import boto3
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
@@ -27,7 +27,6 @@ UNVERIFIED = (400, 401, 403)
 CONTENT = {"content-type": "application/json; charset=utf-8", "user-agent": "Sensorkeep"}
 
 logger = Logger()
-metrics = Metrics(namespace="Sensorkeep")
 tracer = Tracer(patch_modules=["botocore"])
 
 
@@ -92,6 +91,7 @@ def _set_aside(record: dict[str, Any], error: Exception, context: LambdaContext)
 
 
 def _count(metric: str, told: Message, **facts: object) -> None:
+    metrics = EphemeralMetrics()  # namespace and service come from the environment
     metrics.add_metric(metric, MetricUnit.Count, 1)
     metrics.flush_metrics()
     log = logger.info if metric == "WebhooksDelivered" else logger.warning

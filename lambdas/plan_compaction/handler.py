@@ -8,6 +8,7 @@ from typing import Any
 import boto3
 from aws_lambda_powertools import Logger, Tracer
 
+from compaction.cloudwatch import emit_backlog
 from compaction.environment import settings
 from compaction.hours import window_of
 from compaction.planning import Planner, summary
@@ -23,11 +24,14 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
 
     With `dry_run` nothing is written and the answer has no `plan`. Raises InvalidInput.
     """
-    window = window_of(event["input"], datetime.now(UTC), settings().compaction.grace_minutes)
+    now = datetime.now(UTC)
+    window = window_of(event["input"], now, settings().compaction.grace_minutes)
     if event.get("dry_run"):
         return {"run_id": event["run_id"], **summary(_planner().tasks(window))}
     answer = _planner().plan(event["run_id"], window)
     logger.info("planned", extra=answer)
+    if not event["input"]:  # a run over chosen hours says nothing about the others
+        emit_backlog(answer, now)
     return answer
 
 

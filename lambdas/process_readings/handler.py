@@ -7,8 +7,8 @@ from pathlib import Path
 from time import time_ns
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics, Tracer
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger, Tracer
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
@@ -24,7 +24,6 @@ from sensors.times import iso_ms
 WRITING_SHARE = 0.75  # of the invocation's time; the rest is for the quarantine, the alerts and the answer
 
 logger = Logger()
-metrics = Metrics(namespace="Sensorkeep")
 tracer = Tracer(patch_modules=["botocore"])
 
 
@@ -61,6 +60,7 @@ def _set_aside(quarantined: Quarantined) -> None:
 
 def _report(result: Result) -> None:
     counts = result.counts
+    metrics = EphemeralMetrics()  # namespace and service come from the environment
     for name, value in (
         ("ReadingsReceived", counts.received),
         ("ReadingsStored", counts.stored),

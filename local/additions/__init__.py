@@ -3,6 +3,8 @@
 from local.additions import (
     alarms,
     authorization,
+    composite_alarms,
+    embedded_metrics,
     firehose,
     function_errors,
     iot_actions,
@@ -33,6 +35,8 @@ class Additions:
     def __init__(self) -> None:
         alarms.install()
         authorization.install()
+        composite_alarms.install()
+        embedded_metrics.install()
         function_errors.install()
         lifecycle.install()
         names.install()

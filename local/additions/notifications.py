@@ -54,17 +54,16 @@ def invoke(endpoint: str, envelope: str, topic_arn: str, sub_arn: str, *_: Any) 
     """Hand a notification to a function, or to the subscription's dead-letter queue when that is refused."""
     from ministack.services import lambda_svc
 
-    notification = json.loads(envelope)
     record = {
         "EventVersion": "1.0",
         "EventSubscriptionArn": sub_arn,
         "EventSource": "aws:sns",
-        "Sns": notification,
+        "Sns": json.loads(envelope),
     }
     function, config, name = lambda_svc._get_func_record_for_ref(endpoint)
     try:
         # a function that is gone has no policy that could allow anything
-        policy, _ = lambda_svc.function_policy_for_arn(endpoint) or ({}, None)
+        policy, _owner = lambda_svc.function_policy_for_arn(endpoint) or ({}, "")
         source = {"aws:SourceArn": topic_arn}
         demand_of_policy(json.dumps(policy), SERVICE, "lambda:InvokeFunction", endpoint, source)
     except RefusedError as error:
@@ -91,6 +90,6 @@ def _demand_key(queue_arn: str, topic_arn: str) -> None:
     key = queue["attributes"].get("KmsMasterKeyId") if queue else None
     if not key:
         return
-    policy, _ = kms.key_policy_for_arn(key) or ("", None)
+    policy, _ = kms.key_policy_for_arn(key) or ("", "")
     for action in ("kms:GenerateDataKey", "kms:Decrypt"):
         demand_of_policy(policy, SERVICE, action, key, {"aws:SourceArn": topic_arn})

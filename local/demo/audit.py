@@ -116,7 +116,8 @@ class Alerts:
         while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
                 alert = json.loads(message["Body"])
-                self._received[alert["alert_id"]] = alert
+                if "alert_id" in alert:  # CloudWatch publishes its alarms to the same topic
+                    self._received[alert["alert_id"]] = alert
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
         return list(self._received.values())
 

@@ -18,8 +18,8 @@ KEY_CHARACTERS = 44
 
 def add_credentials(
     template: Template, settings: Settings, wanted: Credentials, key_arn: object
-) -> secretsmanager.Secret:
-    """Add the secret and its rotation."""
+) -> tuple[secretsmanager.Secret, awslambda.Function]:
+    """Add the secret and its rotation; the secret, and the function that replaces it."""
     secret = template.add_resource(_secret(settings, wanted, key_arn))
     spec = catalogue.rotate_secret(settings, key_arn=key_arn, secret_arn=secret.get_att("Id"))
     function = add_function(template, settings, spec, key_arn)
@@ -42,7 +42,7 @@ def add_credentials(
             DependsOn=permission.title,  # Secrets Manager tries to invoke the function when the schedule is made
         )
     )
-    return secret
+    return secret, function
 
 
 def _secret(settings: Settings, wanted: Credentials, key_arn: object) -> secretsmanager.Secret:

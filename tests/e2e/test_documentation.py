@@ -1,8 +1,6 @@
 """Every command of the documents is run as it is written, or stands in a list that says what runs it."""
 
 import os
-import re
-import subprocess
 from pathlib import Path
 
 import boto3
@@ -10,10 +8,9 @@ import pytest
 
 from local import process
 from tests.e2e.checkout import environment
+from tests.e2e.documents import ROOT, RUNBOOK, commands, type_in
 
-ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 RUN_ELSEWHERE = {
     "make test": "runs this test",
@@ -23,26 +20,20 @@ RUN_ELSEWHERE = {
 }
 
 
-def commands(document: Path, heading: str = "") -> list[str]:
-    """The lines of a document's shell blocks, of the section under `heading` when it is given."""
-    text = document.read_text(encoding="utf-8")
-    if heading:
-        text = text.split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
-    return [line for block in SHELL_BLOCK.findall(text) for line in block.splitlines() if line.strip()]
-
-
 TRIED = [
     *commands(ROOT / "README.md", "Try it"),
     *commands(ROOT / "README.md", "Look around"),
 ]
 DEPLOYED = commands(ROOT / "README.md", "Deploy to AWS")
+OPERATED = commands(RUNBOOK)
+"""Run by test_monitoring.py, against a system in trouble."""
 
 
 def test_every_documented_command_is_run_by_a_test() -> None:
     documented = [line for document in DOCUMENTS for line in commands(document)]
 
     assert len(documented) > 5
-    assert set(documented) == {*TRIED, *DEPLOYED, *RUN_ELSEWHERE}
+    assert set(documented) == {*TRIED, *DEPLOYED, *OPERATED, *RUN_ELSEWHERE}
 
 
 @pytest.mark.e2e
@@ -64,17 +55,3 @@ def test_the_documented_build_uploads_and_prints_the_deploy_command(checkout: Pa
 
     assert built.returncode == 0, built.stdout[-6000:]
     assert built.stdout.rstrip().splitlines()[-1].startswith("aws cloudformation deploy ")
-
-
-def type_in(folder: Path, lines: list[str], variables: dict[str, str]) -> "subprocess.CompletedProcess[str]":
-    """Run lines in one shell, as a person types them; it stops at the first that fails."""
-    return subprocess.run(
-        ["bash", "-exo", "pipefail", "-c", "\n".join(lines)],
-        cwd=folder,
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=400,
-    )

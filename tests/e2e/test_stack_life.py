@@ -125,7 +125,7 @@ def endangered(found: list[Change]) -> list[str]:
 
 OTHER_SETTINGS: dict[str, dict[str, Any]] = {
     "metrics": {"temperature": {"thresholds": ({"above": 90.0},)}},
-    "raw_bucket": {"noncurrent_days": 7, "glacier_after_days": 30},
+    "raw_bucket": {"noncurrent_days": 7, "transitions": [{"after_days": 30, "storage_class": "GLACIER"}]},
     "hot_table": {"retention_days": 3},
     "realtime": {"function": {"memory_mb": 512}, "event_source": {"batch_size": 50}},
     "ingest": {"firehose_buffer_s": 2, "stream_retention_h": 48},

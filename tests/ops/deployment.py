@@ -79,6 +79,7 @@ class Deployment:
                     "RAW_BUCKET": self.lake.raw,
                     "PROCESSED_BUCKET": self.lake.processed,
                     "LAKE_DATABASE": self.lake.database,
+                    "POWERTOOLS_METRICS_NAMESPACE": "Sensorkeep",
                     "POWERTOOLS_TRACE_DISABLED": "true",
                 }
             },

@@ -59,7 +59,7 @@ def test_only_what_is_asked_for_exists():
     assert set(with_queue.body["Resources"]) == {"AlertsQueue", "AlertsQueuePolicy", "AlertsQueueSubscription"}
     assert set(with_queue.body["Outputs"]) == {"AlertsQueueUrl"}
     assert not any("Webhook" in title for title in with_secret.body["Resources"])
-    assert set(with_secret.body["Outputs"]) == {"CredentialsArn", "CredentialsName"}
+    assert set(with_secret.body["Outputs"]) == {"CredentialsArn", "CredentialsName", "RotateSecretName"}
 
 
 def test_the_secret_is_generated_and_encrypted_with_the_key():

@@ -472,6 +472,7 @@ def _undimensioned(system: System) -> None:
     """The dashboard's first metric without its dimensions."""
     body = system.stacks["monitoring"].body["Resources"]["Dashboard"]["Properties"]["DashboardBody"]
     shown = json.loads(body["Fn::Sub"][0])
-    namespace, name, *_, options = shown["widgets"][0]["properties"]["metrics"][0]
-    shown["widgets"][0]["properties"]["metrics"][0] = [namespace, name, options]
+    metrics = next(widget["properties"]["metrics"] for widget in shown["widgets"] if widget["type"] == "metric")
+    namespace, name, *_, options = metrics[0]
+    metrics[0] = [namespace, name, options]
     body["Fn::Sub"][0] = json.dumps(shown)

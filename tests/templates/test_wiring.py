@@ -26,6 +26,8 @@ CANONICAL = {
     "ProcessedBucketName",
     "ProvisioningTemplateName",
     "RawBucketName",
+    "RawPayloadRuleName",
+    "ReadingsRuleName",
     "ReadingsTableName",
     "RuleLogGroupName",
     "StreamArn",

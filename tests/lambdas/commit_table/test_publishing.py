@@ -1,5 +1,6 @@
 """The commit, and whole runs, on the embedded AWS."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from commit_table import handler
 from compaction import errors
 from compaction.lake_table import LakeTable
 from compaction.manifests import TaskResult, report_key, result_key
+from compaction.store import Store
 from tests.lake import AT, Lake, reading
 
 DAY = 86_400
@@ -374,15 +376,65 @@ def test_another_partitioning_holds_from_the_next_run_on(lake: Lake, before: str
     assert early.to_arrow().num_rows == 2
 
 
-def test_the_function_answers_the_report(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str, context: object
-) -> None:
-    prepared(lake)
+@pytest.fixture
+def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
     monkeypatch.setenv("SETTINGS_FILE", settings_file)
     monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
     monkeypatch.setenv("LAKE_DATABASE", lake.database)
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sensors")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "lake")
     handler.settings.cache_clear()
+    prepared(lake)
+    return lake
 
+
+def emitted(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+
+
+def test_the_rows_of_a_run_are_counted_once_however_often_it_is_committed(
+    configured: Lake, context: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for _ in range(3):
+        handler.handle({"run_id": "run"}, context)
+
+    (counted,) = emitted(capsys)
+    assert {name: value for name, value in counted.items() if name != "_aws"} == {
+        "service": "lake",
+        "RecordsRead": [4.0],
+        "RowsCommitted": [2.0],
+        "RecordsDuplicate": [1.0],
+        "RecordsQuarantined": [1.0],
+        "FilesWritten": [1.0],
+    }
+
+
+def test_a_commit_that_came_to_a_snapshot_but_not_to_its_report_is_counted_when_it_is_repeated(
+    configured: Lake, context: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("the connection was reset")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Store, "write", fail)
+        with pytest.raises(OSError, match="reset"):
+            handler.handle({"run_id": "run"}, context)
+    handler.handle({"run_id": "run"}, context)
+
+    (counted,) = emitted(capsys)
+    assert counted["RowsCommitted"] == [2.0]
+
+
+def test_a_run_whose_counts_cannot_be_emitted_is_committed(
+    configured: Lake, context: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("POWERTOOLS_METRICS_NAMESPACE")
+
+    assert handler.handle({"run_id": "run"}, context)["committed"] is True
+    assert "metrics not emitted" in caplog.text
+
+
+def test_the_function_answers_the_report(configured: Lake, context: object) -> None:
     answers = [handler.handle({"run_id": "run"}, context) for _ in range(2)]
 
     assert answers[0] == answers[1]

@@ -1,7 +1,8 @@
 """Planning, on the embedded AWS."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -132,6 +133,8 @@ def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) 
     monkeypatch.setenv("RAW_BUCKET", lake.raw)
     monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
     monkeypatch.setenv("LAKE_DATABASE", lake.database)
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sensors")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "lake")
     handler._planner.cache_clear()
     handler.settings.cache_clear()
     return lake
@@ -145,6 +148,59 @@ def test_the_function_answers_references_only(configured: Lake, context: object)
     assert answer["tasks"] == 1
     assert len(json.dumps(answer)) < 400
     assert handler.handle({"run_id": "run", "input": {}}, context) == answer
+
+
+def emitted(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+
+
+def test_a_plan_over_every_closed_hour_tells_the_backlog(
+    configured: Lake, context: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configured.put("a", [reading()], datetime.now(UTC) - timedelta(hours=30))
+    configured.put("b", [reading()], datetime.now(UTC) - timedelta(hours=3))
+
+    planned = handler.handle({"run_id": "run", "input": {}}, context)
+
+    (backlog,) = emitted(capsys)
+    assert (backlog["BacklogObjects"], backlog["BacklogBytes"]) == ([2], [planned["bytes"]])
+    assert 30 * 3600 <= backlog["BacklogAgeSeconds"][0] <= 31 * 3600 + 60
+    assert backlog["service"] == "lake"
+    (described,) = backlog["_aws"]["CloudWatchMetrics"]
+    assert (described["Namespace"], described["Dimensions"]) == ("Sensors", [["service"]])
+    assert {metric["Name"]: metric["Unit"] for metric in described["Metrics"]} == {
+        "BacklogObjects": "Count",
+        "BacklogBytes": "Bytes",
+        "BacklogAgeSeconds": "Seconds",
+    }
+
+
+def test_where_nothing_waits_the_backlog_is_none_and_has_no_age(
+    configured: Lake, context: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handler.handle({"run_id": "run", "input": {}}, context)
+
+    (backlog,) = emitted(capsys)
+    assert [backlog[name] for name in ("BacklogObjects", "BacklogBytes", "BacklogAgeSeconds")] == [[0], [0], [0.0]]
+
+
+@pytest.mark.parametrize("event", [{"input": {"from": "2026-11-21T09:00Z"}}, {"input": {}, "dry_run": True}])
+def test_a_plan_of_chosen_hours_and_a_dry_run_say_nothing_of_the_backlog(
+    configured: Lake, context: object, capsys: pytest.CaptureFixture[str], event: dict[str, Any]
+) -> None:
+    handler.handle({"run_id": "run", **event}, context)
+
+    assert emitted(capsys) == []
+
+
+def test_a_plan_whose_backlog_cannot_be_told_is_a_plan(
+    configured: Lake, context: object, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delenv("POWERTOOLS_METRICS_NAMESPACE")
+    configured.put("a", [reading()], HOUR - timedelta(days=30))
+
+    assert handler.handle({"run_id": "run", "input": {}}, context)["tasks"] == 1
+    assert "metrics not emitted" in caplog.text
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(configured: Lake, context: object) -> None:

@@ -117,6 +117,7 @@ def handle(
         "READINGS_TABLE": "hot",
         "PROCESSED_BUCKET": "processed",
         "ALERTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:alerts",
+        "POWERTOOLS_METRICS_NAMESPACE": "Sensorkeep",
         "POWERTOOLS_TRACE_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
