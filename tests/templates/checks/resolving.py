@@ -9,6 +9,8 @@ RANDOM = "1A2B3C"
 """What CloudFormation appends to the names that it makes up."""
 
 ARNS = {
+    "AWS::CloudWatch::Alarm": "cloudwatch:{region}:{account}:alarm:{name}",
+    "AWS::CloudWatch::CompositeAlarm": "cloudwatch:{region}:{account}:alarm:{name}",
     "AWS::DynamoDB::Table": "dynamodb:{region}:{account}:table/{name}",
     "AWS::EC2::SecurityGroup": "ec2:{region}:{account}:security-group/{name}",
     "AWS::IAM::Role": "iam::{account}:role/{name}",
