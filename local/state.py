@@ -28,6 +28,10 @@ class Running:
     state_dir: str
     keep: bool
 
+    def in_region(self, region: str | None) -> "Running":
+        """The same emulator, looked at in another region; in this one when it is None."""
+        return dataclasses.replace(self, region=region or self.region)
+
     @property
     def endpoint(self) -> str:
         """URL of the AWS gateway."""

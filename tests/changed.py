@@ -14,25 +14,6 @@ def changed(settings: Settings, **sections: object) -> Settings:
     return Settings.model_validate(_merged(settings.model_dump(exclude_unset=True), sections))
 
 
-def everything_on() -> Settings:
-    """A system that has whatever settings can switch on."""
-    return changed(
-        load("manufacturing", {}),
-        alerts={"emails": ["ada@example.com"]},
-        audit={"data_events": "all"},
-        devices={"rule_log_level": "INFO"},
-        network={"enabled": True, "gateway_prefix_lists": ["pl-0000000a", "pl-0000000b"]},
-        raw_bucket={"expire_after_days": 3650},
-        processed_bucket={
-            "transitions": [{"after_days": 30, "storage_class": "STANDARD_IA"}],
-            "quarantine_days": 365,
-            "set_aside_days": 365,
-        },
-        hot_table={"sensor_type_index": {"name": "SensorTypeIndex"}},
-        realtime={"function": {"reserved_concurrency": 5}},
-    )
-
-
 def _merged(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(value)
     for field, change in changes.items():
@@ -56,4 +37,22 @@ def with_all_channels(settings: Settings) -> Settings:
             "queue": {},
             "webhook": {"url": "https://alerts.example.com/sensorkeep?plant=1"},
         },
+    )
+
+
+def everything_on() -> Settings:
+    """A system that has whatever settings can switch on."""
+    return changed(
+        with_all_channels(load("manufacturing", {})),
+        audit={"data_events": "all"},
+        devices={"rule_log_level": "INFO"},
+        network={"enabled": True, "gateway_prefix_lists": ["pl-0000000a", "pl-0000000b"]},
+        raw_bucket={"expire_after_days": 3650},
+        processed_bucket={
+            "transitions": [{"after_days": 30, "storage_class": "STANDARD_IA"}],
+            "quarantine_days": 365,
+            "set_aside_days": 365,
+        },
+        hot_table={"sensor_type_index": {"name": "SensorTypeIndex"}},
+        realtime={"function": {"reserved_concurrency": 5}},
     )

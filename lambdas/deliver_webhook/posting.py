@@ -61,8 +61,8 @@ class Receiver:
         connected, connection = plain, http.client.HTTPConnection(self.host, self._port)
         if self._is_https:
             connected = self._tls.wrap_socket(plain, server_hostname=self.host, do_handshake_on_connect=False)
-            connection = http.client.HTTPSConnection(self.host, self._port)
-        with contextlib.closing(connection), _cut_off(connected, within_s):
+            connection = http.client.HTTPSConnection(self.host, self._port, context=self._tls)
+        with contextlib.closing(connected), contextlib.closing(connection), _cut_off(connected, within_s):
             if isinstance(connected, ssl.SSLSocket):
                 connected.do_handshake()
             connection.sock = connected

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,6 +13,7 @@ KEY_BYTES: Final = 32
 SHORTEST_KEY_BYTES: Final = 24  # of that scheme, which allows 24 to 64
 LONGEST_KEY_BYTES: Final = 64
 KEY_ID_BYTES: Final = 8
+KEY_ID: Final = re.compile(r"[!-~]{1,128}")  # it stands in a header, with a space to the next one
 
 
 class CredentialsError(Exception):
@@ -41,8 +43,8 @@ def parse(text: str) -> Credentials:
     if not isinstance(value, dict):
         raise CredentialsError("The secret is not a JSON object with api_key and api_secret.")
     key_id, key = value.get("api_key"), value.get("api_secret")
-    if not isinstance(key_id, str) or not key_id.isascii() or not key_id or set(key_id) & set(" \t\r\n"):
-        raise CredentialsError("The secret's api_key is not a text without spaces.")
+    if not isinstance(key_id, str) or not KEY_ID.fullmatch(key_id):
+        raise CredentialsError("The secret's api_key is not a text of 1 to 128 visible ASCII characters.")
     if not isinstance(key, str):
         raise CredentialsError("The secret's api_secret is not a text.")
     return Credentials(key_id, _key(key))

@@ -1,6 +1,7 @@
 """Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
 
 from local.additions import (
+    acting_roles,
     alarms,
     authorization,
     composite_alarms,
@@ -33,6 +34,7 @@ class Additions:
     """Everything that is installed, and what of it runs."""
 
     def __init__(self) -> None:
+        acting_roles.install()
         alarms.install()
         authorization.install()
         composite_alarms.install()

@@ -137,6 +137,7 @@ def test_a_file_that_is_not_toml_is_named(tmp_path):
     assert "not valid TOML" in refusal(tmp_path, "[")
 
 
+@pytest.mark.promise("iot-processing", "settings from the environment")
 def test_the_environment_overrides_the_file(tmp_path):
     settings = load_text(
         tmp_path,

@@ -28,6 +28,21 @@ class System:
     def client(self, service: str) -> Any:
         return boto3.client(service, region_name=self.settings.region)
 
+    def name(self, template: str) -> str:
+        """A name with the suffix filled in."""
+        return self.settings.name(template)
+
+    def properties(self, stack: str, logical_id: str) -> dict[str, Any]:
+        """What the deployed template says of a resource, for what the embedded AWS's CloudFormation does not apply."""
+        cloudformation = self.client("cloudformation")
+        nested = cloudformation.describe_stack_resource(
+            StackName=self.settings.stack_name, LogicalResourceId=stack.title()
+        )["StackResourceDetail"]["PhysicalResourceId"]
+        template = cloudformation.get_template(StackName=nested)["TemplateBody"]
+        body = json.loads(template) if isinstance(template, str) else template
+        found: dict[str, Any] = body["Resources"][logical_id]["Properties"]
+        return found
+
     def send(self, device: str, **fields: object) -> None:
         """Publish to the device's topic; the time is now unless the fields say another."""
         message = {"timestamp": time.time_ns() // 1_000_000, **fields}
@@ -53,9 +68,8 @@ class System:
     def function(self) -> dict[str, Any]:
         """Configuration of process_readings, without what every change of it alters."""
         found = self.client("lambda").get_function_configuration(FunctionName=self.outputs["ProcessReadingsName"])
-        return {
-            key: value for key, value in found.items() if key not in {"LastModified", "RevisionId", "ResponseMetadata"}
-        }
+        altered = {"LastModified", "RevisionId", "ResponseMetadata"}
+        return {key: value for key, value in found.items() if value and key not in altered}
 
 
 Deploy = Callable[[Settings], System]

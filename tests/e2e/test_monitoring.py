@@ -147,6 +147,7 @@ def archive_hours_ago(system: System, hours: int) -> None:
     boto3.client("s3").put_object(Bucket=system.outputs["RawBucketName"], Key=key, Body=body)
 
 
+@pytest.mark.promise("iot-processing", "alarms")
 def test_every_alarm_of_the_template_is_there_and_tells_the_topic(system: System) -> None:
     resources = json.loads(root.stacks(SETTINGS)["monitoring"].to_json())["Resources"]
     alarms = system.alarms()
@@ -158,6 +159,7 @@ def test_every_alarm_of_the_template_is_there_and_tells_the_topic(system: System
         assert "https://example.com/sensors/blob/HEAD/docs/runbook.md#" in alarm["AlarmDescription"]
 
 
+@pytest.mark.promise("iot-processing", "dashboard")
 def test_every_metric_of_the_dashboard_is_of_something_deployed(system: System) -> None:
     functions = boto3.client("lambda").list_functions()["Functions"]
     mappings = boto3.client("lambda").list_event_source_mappings()["EventSourceMappings"]

@@ -66,6 +66,7 @@ def system(deploy: Deploy) -> System:
     return deploy(config.load("iot-processing", {"ENVIRONMENT_SUFFIX": SUFFIX}))
 
 
+@pytest.mark.promise("iot-processing", "network")
 def test_its_subnets_are_private_and_in_different_zones(system):
     subnets = system.own(system.client("ec2").describe_subnets()["Subnets"])
 
@@ -115,6 +116,7 @@ def test_interface_endpoints_are_in_every_zone_and_found_by_name(system):
             assert len(endpoint["Groups"]) == 1
 
 
+@pytest.mark.promise("iot-processing", "network")
 def test_https_from_the_functions_to_the_endpoints_is_all_that_is_let_through(system):
     groups = system.own(system.client("ec2").describe_security_groups()["SecurityGroups"])
     by_id = {group["GroupId"]: group for group in groups if group["GroupName"] != "default"}
@@ -141,6 +143,7 @@ def test_all_traffic_is_logged(system):
     assert group["retentionInDays"] == system.settings.log_retention_days
 
 
+@pytest.mark.promise("iot-processing", "network")
 def test_functions_are_in_the_network_and_work(system):
     networks = system.functions()
 
@@ -156,6 +159,7 @@ def test_functions_are_in_the_network_and_work(system):
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
+@pytest.mark.promise("iot-processing", "retention")
 def test_the_lifecycle_of_objects_is_that_of_the_settings(system):
     s3 = system.client("s3")
     rules = {

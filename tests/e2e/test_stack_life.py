@@ -135,6 +135,7 @@ OTHER_SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.promise("iot-processing", "retention")
 def test_other_settings_replace_nothing_that_holds_data_and_lose_none(
     system: System, deploy: Deploy, tmp_path: Path
 ) -> None:

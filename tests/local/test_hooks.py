@@ -71,6 +71,7 @@ FUNCTIONS = {
     "services.ec2._create_flow_logs": "(params)",
     "services.ec2._delete_flow_logs": "(params)",
     "services.ec2._vpce_fields_xml": "(ep, tag)",
+    "services.eventbridge._invoke_target": "(target, event, rule, view)",
     "services.firehose._apply_lambda_processors": "(stream, dest, records, metadata_sink, partition_sink)",
     "services.firehose._deliver_records_to_s3": "(stream, dest, records)",
     "services.firehose._deliver_to_s3": "(stream, dest, record_data, lambda_keys)",
@@ -126,6 +127,12 @@ FUNCTIONS = {
     "services.s3.bucket_policy_for_arn": "(resource_arn)",
     "services.s3.handle_request": "(method, path, headers, body, query_params, signed_path, enforce_bucket_region, "
     "internal, access_point_region, access_point)",
+    "services.stepfunctions._ExecutionError": "(error, cause)",
+    "services.stepfunctions._call_lambda": "(func_ref, event)",
+    "services.stepfunctions._read_map_items": "(reader, effective, ctx)",
+    "services.stepfunctions._resolve_params_obj": "(template, data, ctx)",
+    "services.stepfunctions._run_distributed_map": "(state_def, raw_input, effective, iterator, execution, ctx)",
+    "services.stepfunctions._run_execution": "(exec_arn)",
 }
 
 STORES = {
@@ -157,6 +164,9 @@ STORES = {
     "services.lambda_svc._kinesis_positions": "set_scoped",
     "services.s3._bucket_tags": "setdefault",
     "services.s3._buckets": "get",
+    "services.scheduler._SCHEDULE_TICK_INTERVAL": "__int__",
+    "services.stepfunctions._executions": "get",
+    "services.stepfunctions._state_machines": "get",
 }
 
 

@@ -1,4 +1,4 @@
-"""Every `*` that a template may have as a resource of an allowed action, and why."""
+"""Every resource of an allowed action that is everything, or more than one thing with a name, and why."""
 
 KEY_POLICY = "in a key policy `*` is the key itself"
 X_RAY = "X-Ray knows no resource for segments and sampling"
@@ -23,6 +23,7 @@ ANY_RESOURCE = {
     ("batch", "WriteParquetRole", "ec2"): INTERFACES,
     ("batch", "CommitTableRole", "ec2"): INTERFACES,
     ("realtime", "ProcessReadingsRole", "xray"): X_RAY,
+    ("notifications", "DeliverWebhookRole", "xray"): X_RAY,
     ("notifications", "RotateSecretRole", "xray"): X_RAY,
     ("batch", "PlanCompactionRole", "xray"): X_RAY,
     ("batch", "WriteParquetRole", "xray"): X_RAY,
@@ -31,3 +32,27 @@ ANY_RESOURCE = {
     ("batch", "CompactRole", "logs"): LOG_DELIVERY,
 }
 """By stack, resource and the service of the actions."""
+
+MORE_THAN_ONE = {
+    ("audit", "TrailLogsRole", "log-group"): "CloudTrail gives its log streams an ending of its own",
+    ("batch", "CompactRole", "execution"): "executions are named when they are started",
+    ("batch", "CompactRole", "stateMachine"): "in the trust: the children of a map have a machine below the machine",
+    ("devices", "ProvisioningRole", "*"): "in the trust: IoT documents no narrower source for provisioning",
+    ("devices", "ProvisioningRole", "cert"): "the certificate is made when a device registers",
+    ("devices", "ProvisioningRole", "thing"): "a device is not known before it registers",
+    ("devices", "RuleLogsRole", "*"): "in the trust: IoT documents no narrower source for logging",
+    ("network", "FlowLogsRole", "log-group"): "EC2 looks for the group among all",
+    ("network", "FlowLogsRole", "vpc-flow-log"): "in the trust: the flow log is named when it is made, with this role",
+    **{
+        (stack, role, kind): "Lambda makes interfaces and names them then, and the function's own code is denied it"
+        for stack, role in (
+            ("notifications", "RotateSecretRole"),
+            ("realtime", "ProcessReadingsRole"),
+            ("batch", "PlanCompactionRole"),
+            ("batch", "WriteParquetRole"),
+            ("batch", "CommitTableRole"),
+        )
+        for kind in ("network-interface", "security-group", "subnet")
+    },
+}
+"""By stack, role and the kind of resource: a pattern for what has no name when the template is made."""

@@ -48,6 +48,17 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own(environment):
 
 
 @pytest.mark.parametrize("environment", environments())
+def test_every_function_may_write_to_its_own_log_group(environment):
+    for stack, title, function in functions(environment):
+        (role,) = stack.properties("AWS::IAM::Role")[f"{title}Role"]["Policies"]
+        group = {"Fn::GetAtt": [function["LoggingConfig"]["LogGroup"]["Ref"], "Arn"]}
+        writing = [item for item in role["PolicyDocument"]["Statement"] if "logs:PutLogEvents" in item["Action"]]
+        assert [(item["Action"], item["Resource"]) for item in writing] == [
+            (["logs:CreateLogStream", "logs:PutLogEvents"], [group])
+        ]
+
+
+@pytest.mark.parametrize("environment", environments())
 def test_functions_run_on_arm_and_the_python_that_the_zips_are_made_for(environment):
     for _, _, function in functions(environment):
         assert function["Runtime"] == "python3.13"

@@ -29,6 +29,7 @@ def test_a_system_that_tells_nobody_has_no_such_stack():
     assert "notifications" not in {one.name for one in stacks_of(DEV, "dev")}
 
 
+@pytest.mark.promise("iot-processing", "channels")
 def test_every_address_of_the_settings_is_subscribed_to_the_alerts():
     told = stack(changed(DEV, alerts={"emails": ["ada@example.com"], "sms": ["+4915112345678"]}))
     found = told.properties("AWS::SNS::Subscription").values()

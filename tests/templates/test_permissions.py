@@ -1,9 +1,15 @@
 """Who may do what: nothing wider than it has to be, and every service can do its work."""
 
+import re
+
 import pytest
 
-from tests.templates.exemptions import ANY_RESOURCE
+from tests.templates.exemptions import ANY_RESOURCE, MORE_THAN_ONE
+from tests.templates.traps.systems import Grant, Resource, grants, systems, text
 from tests.templates.walking import Statement, all_stacks, role_statements, stacks_named, statements
+
+KEYS = re.compile(r"arn:\$\{AWS::Partition\}:s3:::\$\{Bucket\}/[\w/-]+/\*")
+"""Keys below a prefix of a bucket."""
 
 CONDITIONS_OF_TRUST = {
     "cloudtrail.amazonaws.com": set(),  # CloudTrail passes none when it takes the role of its log group
@@ -44,19 +50,36 @@ def test_the_walk_sees_policies_of_every_kind():
     assert len(role_statements()) > 100
 
 
+def allowed() -> list[tuple[Resource, Grant]]:
+    """Whatever any policy of any system allows, that with everything switched on among them."""
+    return [(item, grant) for system in systems().values() for item in system.all_resources() for grant in grants(item)]
+
+
 def test_a_resource_is_never_everything_without_a_reason():
-    met = set()
-    for found in statements():
-        if found.body["Effect"] == "Allow" and "*" in found.body.get("Resource", []):
-            met |= {(found.stack.name, found.resource, action.split(":")[0]) for action in found.actions}
+    met = {(item.stack, item.title, grant.action.split(":")[0]) for item, grant in allowed() if grant.resource == "*"}
 
     assert met == set(ANY_RESOURCE)
 
 
-def test_no_allowed_action_has_a_wildcard():
-    wide = [(found.resource, found.actions) for found in statements() if found.body["Effect"] == "Allow"]
+def test_a_role_is_for_things_with_a_name_or_there_is_a_reason():
+    met = set()
+    for system in systems().values():
+        for role in system.resources("AWS::IAM::Role"):
+            sources = [arn for trust in grants(role, trust=True) for arn in trust.conditions.get("aws:SourceArn", [])]
+            for pattern in map(text, [*(grant.resource for grant in grants(role)), *sources]):
+                if "*" in pattern.removesuffix("*") or (pattern.endswith("*") and not KEYS.fullmatch(pattern)):
+                    met |= {(role.stack, role.title, kind_of(pattern))} if pattern != "*" else set()
 
-    assert [item for item in wide if any("*" in action for action in item[1])] == []
+    assert met == set(MORE_THAN_ONE)
+
+
+def kind_of(pattern: str) -> str:
+    """The kind of resource that an ARN of ours names: what follows the account, up to the name."""
+    return re.split("[:/]", pattern.partition("${AWS::AccountId}:")[2])[0]
+
+
+def test_no_allowed_action_has_a_wildcard():
+    assert [(str(item), grant.action) for item, grant in allowed() if "*" in grant.action] == []
 
 
 def test_everybody_is_named_in_denials_and_by_endpoints_for_the_account():
@@ -129,12 +152,29 @@ def test_the_machine_and_the_children_of_its_map_may_take_its_role(stack):
     assert sources == [name, f"{name}/*"]
 
 
-@pytest.mark.parametrize("role", ["PlanCompactionRole", "CommitTableRole"])
-def test_functions_that_look_for_objects_are_told_when_there_is_none(role):
+@pytest.mark.parametrize(
+    ("role", "bucket"),
+    [
+        ("PlanCompactionRole", "ProcessedBucketName"),
+        ("WriteParquetRole", "RawBucketName"),
+        ("CommitTableRole", "ProcessedBucketName"),
+    ],
+)
+def test_functions_that_look_for_objects_are_told_when_there_is_none(role, bucket):
     """Without s3:ListBucket S3 answers AccessDenied for a missing object; a limit to prefixes does not match there."""
     lists = [found for found in in_role("batch", role) if "s3:ListBucket" in found.actions]
 
-    assert any(found.conditions == {} and "ProcessedBucketName" in str(found.body["Resource"]) for found in lists)
+    assert any(found.conditions == {} and bucket in str(found.body["Resource"]) for found in lists)
+
+
+def test_an_action_of_glue_is_allowed_on_catalog_database_and_table():
+    """https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html"""
+    for role in ("PlanCompactionRole", "CommitTableRole"):
+        for action, resources in resources_by_action("batch", role).items():
+            if action.startswith("glue:"):
+                kinds = {text(resource).rpartition("${AWS::AccountId}:")[2] for resource in resources}
+                table = set() if action == "glue:GetDatabase" else {"table/${Database}/readings"}
+                assert kinds == {"catalog", "database/${Database}"} | table
 
 
 def test_no_function_may_delete_anything():

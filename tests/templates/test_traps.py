@@ -119,23 +119,11 @@ def test_trap_04_who_produces_makes_data_keys_and_who_consumes_decrypts_in_the_r
 def test_trap_05_sns_may_use_the_key_of_its_queues():
     holds(
         kms.faults_of_encrypted_queues,
-        lambda system: _add_queue(system, {"Protocol": "sqs", "Endpoint": {"Fn::GetAtt": ["Queue", "Arn"]}}),
-        lambda system: _add_queue(
-            system,
-            {
-                "Protocol": "lambda",
-                "Endpoint": "arn:aws:lambda:::function:any",
-                "RedrivePolicy": {"deadLetterTargetArn": {"Fn::GetAtt": ["Queue", "Arn"]}},
-            },
-        ),
+        revoke("security.DataKey", "kms:Decrypt", "FillQueues"),
+        revoke("security.DataKey", "kms:GenerateDataKey", "FillQueues"),
+        loosen("security.DataKey", "aws:SourceArn", "FillQueues"),
+        put("notifications.WebhookFailures.Properties.KmsMasterKeyId", "alias/aws/sqs"),
     )
-
-
-def _add_queue(system: System, subscription: dict[str, object]) -> None:
-    """A queue encrypted with a key that SNS is not admitted to."""
-    add("realtime.QueueKey", "AWS::KMS::Key", KeyPolicy={"Statement": []})(system)
-    add("realtime.Queue", "AWS::SQS::Queue", KmsMasterKeyId={"Ref": "QueueKey"})(system)
-    add("realtime.Subscription", "AWS::SNS::Subscription", TopicArn={"Ref": "AlertsTopic"}, **subscription)(system)
 
 
 def test_trap_06_a_distributed_map_may_use_the_key_of_its_bucket():
@@ -198,28 +186,20 @@ def test_trap_11_scheduler_names_the_group():
 def test_trap_12_a_service_invokes_only_for_us():
     holds(
         access.faults_of_invoke_permissions,
-        add(
-            "batch.Permission",
-            "AWS::Lambda::Permission",
-            Action="lambda:InvokeFunction",
-            FunctionName={"Ref": "PlanCompaction"},
-            Principal="sns.amazonaws.com",
-        ),
+        drop("notifications.DeliverWebhookPermission.Properties.SourceArn"),
+        drop("notifications.RotateSecretPermission.Properties.SourceAccount"),
     )
 
 
 def test_trap_13_a_secret_rotates_from_the_start():
-    secret = {"Fn::Sub": "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:credentials"}
+    by_name = {"Fn::Sub": "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:credentials"}
     holds(
         access.faults_of_rotation,
-        add(
-            "batch.Rotation",
-            "AWS::SecretsManager::RotationSchedule",
-            SecretId="credentials",
-            RotationLambdaARN={"Fn::GetAtt": ["PlanCompaction", "Arn"]},
-            RotateImmediatelyOnUpdate=False,
-        ),
-        grant("batch.PlanCompactionRole", "secretsmanager:GetSecretValue", secret),
+        drop("notifications.CredentialsRotation.DependsOn"),
+        put("notifications.CredentialsRotation.Properties.SecretId", "credentials"),
+        put("notifications.CredentialsRotation.Properties.RotationLambdaARN", {"Ref": "AlertsTopicArn"}),
+        drop("notifications.CredentialsRotation.Properties.RotateImmediatelyOnUpdate"),
+        grant("notifications.DeliverWebhookRole", "secretsmanager:GetSecretValue", by_name),
     )
 
 

@@ -1,5 +1,6 @@
 """A receiver on the loopback address, over HTTP and over TLS with a certificate of its own authority."""
 
+import contextlib
 import datetime
 import re
 import socket
@@ -37,22 +38,17 @@ class Raw:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            try:
+            with contextlib.suppress(OSError):  # the client may go away, which some tests are about
                 self._talk(connection)
-            except OSError:
-                pass  # the client went away, which some tests are about
-            finally:
-                connection.close()
 
     def _talk(self, connection: socket.socket) -> None:
         connection.settimeout(5)
-        if self._tls:
-            connection = self._tls.wrap_socket(connection, server_side=True)
-        self.requests.append(_request(connection))
-        for byte in self.answers.pop(0) if self.answers else OK:
-            connection.sendall(bytes([byte]))
-            if self.drip_s and self.ended.wait(self.drip_s):
-                return
+        with connection, self._tls.wrap_socket(connection, server_side=True) if self._tls else connection as client:
+            self.requests.append(_request(client))
+            for byte in self.answers.pop(0) if self.answers else OK:
+                client.sendall(bytes([byte]))
+                if self.drip_s and self.ended.wait(self.drip_s):
+                    return
 
     def close(self) -> None:
         self.ended.set()

@@ -76,8 +76,11 @@ def test_the_key_that_the_template_generates_is_usable():
         ("", "not a JSON object"),
         ("[]", "not a JSON object"),
         ("{}", "api_key is not a text"),
-        ('{"api_key": "a b", "api_secret": "x"}', "api_key is not a text without spaces"),
-        ('{"api_key": "a\\n", "api_secret": "x"}', "api_key is not a text without spaces"),
+        ('{"api_key": "", "api_secret": "x"}', "api_key is not a text"),
+        ('{"api_key": "\\u0000", "api_secret": "x"}', "api_key is not a text"),
+        ('{"api_key": "schlüssel", "api_secret": "x"}', "api_key is not a text"),
+        ('{"api_key": "a b", "api_secret": "x"}', "api_key is not a text of 1 to 128 visible ASCII"),
+        ('{"api_key": "a\\n", "api_secret": "x"}', "api_key is not a text of 1 to 128 visible ASCII"),
         ('{"api_key": "a"}', "api_secret is not a text"),
         ('{"api_key": "a", "api_secret": "secret!"}', "api_secret is not base64"),
         ('{"api_key": "a", "api_secret": "c2VjcmV0"}', "api_secret has 6 bytes, not 24 to 64"),
@@ -90,3 +93,14 @@ def test_unusable_credentials_are_refused_without_being_shown(text, reason):
     assert "secret!" not in str(refused.value)
     assert "c2VjcmV0" not in str(refused.value)
     assert refused.value.__cause__ is None
+
+
+@given(
+    st.text() | st.dictionaries(st.sampled_from(["api_key", "api_secret", "x"]), st.text() | st.none()).map(json.dumps)
+)
+def test_whatever_stands_in_the_secret_is_credentials_or_refused(text):
+    try:
+        found = parse(text)
+    except CredentialsError:
+        return
+    assert 24 <= len(found.key) <= 64

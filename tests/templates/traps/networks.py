@@ -22,10 +22,10 @@ def faults_of_private_functions(system: System) -> set[str]:
         for item in system.resources("AWS::EC2::VPCEndpoint")
     }
     faults = {
-        f"{function}: no {kind} to {name}"
+        f"{function}: no way to {name}"
         for function in attached
         for name in _called(system, function)
-        if kinds.get(name) != (kind := "Gateway" if name in GATEWAYS else "Interface")
+        if kinds.get(name) != ("Gateway" if name in GATEWAYS else "Interface")
     }
     zones = {json.dumps(item.properties["AvailabilityZone"]) for item in system.resources("AWS::EC2::Subnet")}
     return faults if len(zones) > 1 else faults | {"the functions run in one zone"}
