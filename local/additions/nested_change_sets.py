@@ -4,6 +4,7 @@ MiniStack compares the root's template alone. On AWS each nested stack gets a ch
 one names in `ChangeSetId`: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/change-sets-for-nested-stacks.html
 """
 
+import contextlib
 import re
 from typing import Any
 
@@ -108,15 +109,17 @@ def _parameters(root: Record, parent: Record, wanted: Record) -> dict[str, str]:
 
     resources, given = parent.get("_resources", {}), {}
     conditions = engine._evaluate_conditions(root["_template"], root["_resolved_params"])
+    new = root["_template"]["Resources"].keys() - resources.keys()
     for name, value in wanted.items():
-        try:
+        given[name] = UNKNOWN
+        if new & {referred for referred, _ in engine._intrinsic_references(value)}:
+            continue
+        with contextlib.suppress(KeyError, ValueError):  # an output that the deployed stack does not have yet
             given[name] = str(
                 engine._resolve_refs(
                     value, resources, root["_resolved_params"], conditions, {}, root["StackName"], root["StackId"]
                 )
             )
-        except (KeyError, ValueError):
-            given[name] = UNKNOWN
     return given
 
 

@@ -28,6 +28,7 @@ FUNCTIONS = {
     "services.cloudformation.changesets._find_change_set": "(cs_name, stack_name)",
     "services.cloudformation.changesets._resolve_props_for_diff": "(template, params, stack_name, stack_id)",
     "services.cloudformation.engine._evaluate_conditions": "(template, params)",
+    "services.cloudformation.engine._intrinsic_references": "(value)",
     "services.cloudformation.engine._parse_template": "(template_body)",
     "services.cloudformation.engine._resolve_parameters": "(template, provided_params, previous_params)",
     "services.cloudformation.engine._resolve_refs": "(value, resources, params, conditions, mappings, "
