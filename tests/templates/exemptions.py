@@ -41,7 +41,6 @@ MORE_THAN_ONE = {
     ("devices", "ProvisioningRole", "cert"): "the certificate is made when a device registers",
     ("devices", "ProvisioningRole", "thing"): "a device is not known before it registers",
     ("devices", "RuleLogsRole", "*"): "in the trust: IoT documents no narrower source for logging",
-    ("network", "FlowLogsRole", "log-group"): "EC2 looks for the group among all",
     ("network", "FlowLogsRole", "vpc-flow-log"): "in the trust: the flow log is named when it is made, with this role",
     **{
         (stack, role, kind): "Lambda makes interfaces and names them then, and the function's own code is denied it"
