@@ -51,6 +51,7 @@ def system(deploy: Deploy) -> System:
     return deploy(config.load("manufacturing", {"ENVIRONMENT_SUFFIX": SUFFIX}))
 
 
+@pytest.mark.promise("manufacturing", "trail")
 def test_the_trail_is_there_under_its_output_and_logs(system):
     assert system.outputs["CloudtrailName"] == system.outputs["TrailName"] == TRAIL
 
@@ -63,6 +64,7 @@ def test_the_trail_is_there_under_its_output_and_logs(system):
     assert trail["KmsKeyId"] == system.outputs["KeyArn"]
 
 
+@pytest.mark.promise("manufacturing", "trail")
 def test_the_trail_records_all_management_events_and_both_insights(system):
     cloudtrail = system.client("cloudtrail")
 
@@ -72,6 +74,7 @@ def test_the_trail_records_all_management_events_and_both_insights(system):
     assert [insight["InsightType"] for insight in insights] == INSIGHTS
 
 
+@pytest.mark.promise("manufacturing", "trail")
 def test_the_trails_bucket_is_its_own_and_versioned(system):
     s3, bucket = system.client("s3"), system.outputs["TrailBucketName"]
 
