@@ -89,7 +89,8 @@ class Lake:
     def __init__(self, metrics: tuple[str, ...] = METRICS, partition_by: str = "day", aws: Aws | None = None) -> None:
         name = uuid.uuid4().hex[:12]
         self.raw, self.processed, self.database = f"raw-{name}", f"processed-{name}", f"lake_{name}"
-        self.metrics, self.partition_by = metrics, partition_by
+        self.metrics = metrics
+        self.partition_by: Any = partition_by
         self.s3, self.glue, self.catalog = aws or Aws(client("s3"), client("glue"), _catalog())
         for bucket in (self.raw, self.processed):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})

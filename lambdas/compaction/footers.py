@@ -54,10 +54,18 @@ def _read(io: FileIO, path: str) -> Footer | None:
         return None
     except pa.ArrowInvalid as error:
         raise FileMismatch(f"{path} has no footer that can be read: {error}. Start a new run.") from None
-    devices = _range(metadata, "device_id")
-    times = [_ms(moment) for moment in _range(metadata, "measured_at")]
+    first_device_id, last_device_id = _range(metadata, "device_id")
+    first_measured_at, last_measured_at = _range(metadata, "measured_at")
     checksum = (metadata.metadata or {}).get(KEYS_METADATA)
-    return Footer(metadata.num_rows, size, *devices, *times, checksum.decode() if checksum else None)
+    return Footer(
+        rows=metadata.num_rows,
+        bytes=size,
+        first_device_id=first_device_id,
+        last_device_id=last_device_id,
+        first_measured_at_ms=_ms(first_measured_at),
+        last_measured_at_ms=_ms(last_measured_at),
+        key_checksum=checksum.decode() if checksum else None,
+    )
 
 
 def _range(metadata: pq.FileMetaData, column: str) -> tuple[Any, Any]:

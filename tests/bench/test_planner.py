@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FEW, MANY = 50_000, 110_000
+FEW, MANY = 100_000, 160_000
 
 
 @pytest.fixture(scope="module")
