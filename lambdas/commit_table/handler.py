@@ -6,7 +6,9 @@ from typing import Any
 import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
+from botocore.config import Config
 
+from compaction.ahead import WIDTH
 from compaction.catalog import open_catalog
 from compaction.cloudwatch import emit_commit
 from compaction.environment import settings
@@ -31,7 +33,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
         metrics=tuple(settings().metrics),
         partition_by=settings().lake.partition_by,
     )
-    s3 = session.client("s3")
+    s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
     published = Publisher(s3, os.environ["RAW_BUCKET"], Store(s3, bucket), table).publish(event["run_id"])
     answer: dict[str, Any] = msgspec.to_builtins(published.report)
     logger.info("committed", extra=answer)

@@ -188,6 +188,24 @@ def test_a_failure_changes_nothing_of_what_comes_out(scene: Scene, point: int) -
         assert lake.plan("afterwards")["tasks"] == 0
 
 
+def test_a_reader_sees_a_run_whole_or_not_at_all_whenever_it_looks() -> None:
+    lake = start(run_after_a_crash)
+    before = lake.rows()
+    seen = []
+
+    def look(_: int, effect: Effect) -> Any:
+        answer = effect()
+        seen.append(lake.rows())
+        return answer
+
+    lake.s3.effects.fault = look
+    drive(lake)
+
+    after = lake.rows()
+    assert len(after) > len(before)
+    assert [rows for rows in seen if rows not in (before, after)] == []
+
+
 def fail_at(lake: Lake, point: int, fault: Fault) -> None:
     """Drive the run into the fault; what is lost may be made up for on the spot."""
     effects = lake.s3.effects
