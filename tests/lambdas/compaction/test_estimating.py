@@ -32,7 +32,7 @@ def test_a_run_is_estimated_by_what_the_last_run_made_of_its_bytes(memory_lake: 
 
 def test_before_there_is_a_run_the_usual_is_assumed() -> None:
     assert yield_of([]) == Yield()
-    assert estimate(Size(1, 1, 4_000), Yield(), 1024)["rows"] == 100
+    assert estimate(Size(1, 1, 2_700), Yield(), 1024)["rows"] == 100
 
 
 def test_an_estimate_of_nothing_is_nothing() -> None:
