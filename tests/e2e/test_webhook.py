@@ -226,7 +226,7 @@ def test_the_commands_of_the_runbook_deliver_an_alert_again_and_rotate_the_secre
     assert system.set_aside(text)
     receiver.always, before = None, system.credentials()
 
-    typed = type_in(tmp_path, [*commands(RUNBOOK, "First"), *OF_THE_WEBHOOK], operator_of(system.stack_name))
+    typed = type_in(tmp_path, [*commands(RUNBOOK, "First")[:3], *OF_THE_WEBHOOK], operator_of(system.stack_name))
 
     assert typed.returncode == 0, typed.stdout[-6000:]
     assert "The receiver answered 410." in typed.stdout
