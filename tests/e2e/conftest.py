@@ -8,6 +8,7 @@ import pytest
 from config import settings as config
 from local import process, up
 from tests.e2e import checkout as checkouts
+from tests.e2e.aws_cli import loaded
 from tests.e2e.systems import System, deployer
 
 SUFFIX = "e2e"
@@ -53,6 +54,13 @@ def systems(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory)
         environment: deploy(config.load(environment, {"ENVIRONMENT_SUFFIX": suffix}))
         for environment, suffix in suffixes.items()
     }
+
+
+@pytest.fixture(scope="session")
+def aws_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose `aws` is the AWS CLI without the time that loading it takes."""
+    with loaded(tmp_path_factory.mktemp("cli")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
