@@ -8,9 +8,33 @@ import pytest
 from config import settings as config
 from local import process, up
 from tests.e2e import checkout as checkouts
-from tests.e2e.systems import System, deployer
+from tests.e2e.printed import SYSTEMS, Deployments, settings_of
+from tests.e2e.systems import System
 
 SUFFIX = "e2e"
+REFERENCE = (
+    "test_reference_traffic",
+    "test_deploy_command",
+    "test_reference_systems",
+    "test_reference_operation",
+    "test_tags",
+)
+"""One worker takes these, in this order: fleets send to systems of their own while the AWS CLI deploys the others."""
+LONG = (*REFERENCE, "test_demo", "test_least_privilege", "test_stack_life", "test_monitoring")
+"""What takes longest comes first, or one worker is left alone with it in the end."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share the files out to workers (`--dist loadgroup --no-loadscope-reorder`), the long ones first."""
+
+    def place(item: pytest.Item) -> int:
+        return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
+
+    items.sort(key=place)
+    for item in items:
+        name = item.path.stem
+        item.add_marker(pytest.mark.xdist_group("reference" if name in REFERENCE else name))
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +69,15 @@ def outputs(emulator: process.Running) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def systems(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, System]:
+def deployments(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> Deployments:
+    """Both reference systems and one more environment, being deployed with the commands that a build prints."""
+    return Deployments(tmp_path_factory.mktemp("printed"))
+
+
+@pytest.fixture(scope="session")
+def systems(deployments: Deployments) -> dict[str, System]:
     """Both reference systems, deployed side by side with the settings of their files."""
-    suffixes = {"iot-processing": "city", "manufacturing": "works"}
-    deploy = deployer(emulator, tmp_path_factory.mktemp("systems"))
-    return {
-        environment: deploy(config.load(environment, {"ENVIRONMENT_SUFFIX": suffix}))
-        for environment, suffix in suffixes.items()
-    }
+    return {environment: System(settings_of(environment), deployments.outputs(environment)) for environment in SYSTEMS}
 
 
 @pytest.fixture(scope="module")

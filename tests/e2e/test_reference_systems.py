@@ -237,16 +237,3 @@ def test_firehose_delivers_compressed_lines_by_hour(city: System) -> None:
     processors = city.properties("ingest", "ArchiveDelivery")["ExtendedS3DestinationConfiguration"]
     types = [one["Type"] for one in processors["ProcessingConfiguration"]["Processors"]]
     assert types == ["AppendDelimiterToRecord"]
-
-
-@pytest.mark.promise("iot-processing", "tags")
-def test_everything_that_lists_tags_carries_those_of_cost_allocation(system: System) -> None:
-    tagging = system.client("resourcegroupstaggingapi")
-    found = tagging.get_resources(TagFilters=[{"Key": "Environment", "Values": [system.settings.suffix]}])
-    wanted = {"Environment", "Project", "Owner", "ManagedBy", "Repository", "CommitSha", "CommitAuthor"}
-    services = set()
-    for resource in found["ResourceTagMappingList"]:
-        assert wanted <= {tag["Key"] for tag in resource["Tags"]}, resource["ResourceARN"]
-        services.add(resource["ResourceARN"].split(":")[2])
-
-    assert services >= {"dynamodb", "kms", "lambda", "sns"}

@@ -20,7 +20,7 @@ from local.fleet.generate import Plan, messages
 from local.fleet.message import Tally
 from local.fleet.shipment import Shipment, ship
 from tests.changed import changed
-from tests.e2e.printed import SYSTEMS
+from tests.e2e.printed import SYSTEMS, Deployments
 from tests.e2e.resources import eventually
 from tests.e2e.systems import System, deployer
 
@@ -86,8 +86,10 @@ class Traffic:
 
 
 @pytest.fixture(scope="module")
-def traffic(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Traffic]:
-    """Both systems, deployed side by side and ready to be sent to."""
+def traffic(
+    emulator: process.Running, deployments: Deployments, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Traffic]:
+    """Both systems, deployed side by side and ready to be sent to, while the AWS CLI deploys others."""
     deploy = deployer(emulator, tmp_path_factory.mktemp("soon"))
     names = {"iot-processing": "busycity", "manufacturing": "busyworks"}
     found = {}
