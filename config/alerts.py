@@ -19,8 +19,16 @@ def _known_kind_of_url(value: str) -> str:
         raise ValueError("a user or password does not belong into the address: the signature tells who sends")
     if "#" in value:
         raise ValueError("a fragment (#) never reaches a receiver")
+    _check_host(parts.hostname)
     _check_port(parts)
     return value
+
+
+def _check_host(host: str) -> None:
+    try:
+        host.encode("idna")
+    except UnicodeError as error:
+        raise ValueError("the host is no name that can be looked up: its parts have 1 to 63 characters") from error
 
 
 def _check_port(parts: SplitResult) -> None:

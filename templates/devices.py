@@ -181,18 +181,14 @@ def _provisioning_role(settings: Settings) -> Role:
         [
             iam.allow(
                 things,
-                iot_actions.AttachThingPrincipal,
                 iot_actions.CreateThing,
                 iot_actions.DescribeThing,
-                iot_actions.ListThingPrincipals,
             ),
             iam.allow(
                 certificates,
                 iot_actions.AttachPolicy,
                 iot_actions.AttachPrincipalPolicy,
-                iot_actions.AttachThingPrincipal,
                 iot_actions.DescribeCertificate,
-                iot_actions.ListPrincipalThings,
                 iot_actions.UpdateCertificate,
             ),
             iam.allow(
@@ -203,9 +199,16 @@ def _provisioning_role(settings: Settings) -> Role:
                 iot_actions.GetPolicy,
                 iot_actions.ListTargetsForPolicy,
             ),
-            # IoT knows no resource for these
+            # IoT knows no resource for these: with one, AWS would refuse them
+            # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html)
             iam.allow(
-                iam.ANY, iot_actions.ListAttachedPolicies, iot_actions.ListPrincipalPolicies, iot_actions.RegisterThing
+                iam.ANY,
+                iot_actions.AttachThingPrincipal,
+                iot_actions.ListAttachedPolicies,
+                iot_actions.ListPrincipalPolicies,
+                iot_actions.ListPrincipalThings,
+                iot_actions.ListThingPrincipals,
+                iot_actions.RegisterThing,
             ),
         ],
         _from_iot(),

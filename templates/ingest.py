@@ -3,7 +3,7 @@
 from awacs import kinesis as kinesis_actions
 from awacs import kms, logs, s3
 from awacs.aws import Condition, StringEquals
-from troposphere import AccountId, Ref, Template, firehose, iot, kinesis
+from troposphere import AccountId, Delete, Ref, Template, firehose, iot, kinesis
 from troposphere.iam import Role
 from troposphere.logs import LogStream
 
@@ -57,6 +57,9 @@ def _stream(settings: Settings, key_arn: Ref) -> kinesis.Stream:
         **({"ShardCount": settings.ingest.stream_shards} if provisioned else {}),
         RetentionPeriodHours=settings.ingest.stream_retention_h,
         StreamEncryption=kinesis.StreamEncryption(EncryptionType="KMS", KeyId=key_arn),
+        # what matters of it is in the archive within minutes
+        DeletionPolicy=Delete,
+        UpdateReplacePolicy=Delete,
     )
 
 

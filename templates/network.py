@@ -216,7 +216,7 @@ def _flow_logs(template: Template, settings: Settings, vpc: ec2.VPC, key_arn: Re
             [
                 iam.write_logs(group.get_att("Arn")),
                 iam.allow(group.get_att("Arn"), logs.DescribeLogStreams),
-                iam.allow(iam.arn("logs", "log-group:*"), logs.DescribeLogGroups),
+                iam.allow(iam.ANY, logs.DescribeLogGroups),  # to list groups knows no resource
             ],
             iam.from_here(iam.arn("ec2", "vpc-flow-log/*")),
         )

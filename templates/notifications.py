@@ -75,6 +75,7 @@ def _fill_queue(template: Template, settings: Settings, wanted: AlertsQueue, key
             Protocol="sqs",
             Endpoint=queue.get_att("Arn"),
             RawMessageDelivery=True,
+            DependsOn=f"{queue.title}Policy",  # SNS does not try again what the policy of a queue refuses
         )
     )
     offers(template, AlertsQueueUrl=queue.ref())

@@ -1,7 +1,7 @@
 """Security: the customer-managed key that encrypts every store, and who may use it for what."""
 
 from awacs import kms
-from awacs.aws import Action, Allow, ArnLike, Condition, Principal, Statement, StringEquals
+from awacs.aws import Action, Allow, ArnLike, BoolIfExists, Condition, Deny, Principal, Statement, StringEquals
 from troposphere import AccountId, Retain, Sub, Template
 from troposphere.kms import Alias, Key
 
@@ -62,6 +62,7 @@ def build(settings: Settings) -> Template:
                 _deliver_alarms(),
                 *_fill_queues(settings),
                 *_encrypt_trail(settings),
+                _grant_to_services_only(),
             ),
             # A deleted key is deleted data. No RetainExceptOnCreate: a key has no name that could be taken.
             DeletionPolicy=Retain,
@@ -104,7 +105,7 @@ def _encrypt_logs() -> Statement:
     """CloudWatch Logs, for the log groups of this account and region."""
     context = ArnLike("kms:EncryptionContext:aws:logs:arn", iam.arn("logs", "log-group:*"))
     principal = Principal("Service", Sub("logs.${AWS::Region}.${AWS::URLSuffix}"))
-    return _statement("EncryptLogs", principal, (*CRYPTOGRAPHY, kms.DescribeKey), context)
+    return _statement("EncryptLogs", principal, CRYPTOGRAPHY, context)
 
 
 def _deliver_alarms() -> Statement:
@@ -145,3 +146,16 @@ def _encrypt_trail(settings: Settings) -> list[Statement]:
         _statement("EncryptTrail", principal, encryption, its_files),
         _statement("DescribeForTrail", principal, (kms.DescribeKey,), StringEquals("aws:SourceArn", arn)),
     ]
+
+
+def _grant_to_services_only() -> Statement:
+    """A grant is a right that stands in no policy: nobody gives one but through an AWS service that needs it."""
+    neither = {"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"}
+    return Statement(
+        Sid="GrantToServicesOnly",
+        Effect=Deny,
+        Principal=Principal("*"),
+        Action=[kms.CreateGrant],
+        Resource=[iam.ANY],
+        Condition=Condition(BoolIfExists(neither)),
+    )

@@ -27,8 +27,16 @@ PRIVATE: Final = tuple(
 """Networks of one's own (RFC 1918, 4193, 6598) and this machine: allowed only where the settings say so."""
 
 GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")  # all that IANA gives out of IPv6
-TUNNELS: Final = tuple(ipaddress.ip_network(network) for network in ("2001::/32", "2002::/16"))
-"""Teredo and 6to4, which carry an IPv4 address inside."""
+NEVER: Final = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "2001::/32",  # Teredo and 6to4 carry an IPv4 address inside
+        "2002::/16",
+        "192.88.99.0/24",  # relays of 6to4 (RFC 7526)
+        "fd00:ec2::/32",  # metadata and other services that EC2 offers to a machine alone
+    )
+)
+"""Networks that look like others that are allowed."""
 
 
 class AddressRefusedError(Exception):
@@ -40,11 +48,11 @@ def is_allowed(text: str, allow_private: bool) -> bool:
     address: Address = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
+    if any(address in network for network in NEVER):
+        return False
     if any(address in network for network in PRIVATE):
         return allow_private
-    if isinstance(address, ipaddress.IPv6Address) and (
-        address not in GLOBAL_UNICAST or any(address in tunnel for tunnel in TUNNELS)
-    ):
+    if isinstance(address, ipaddress.IPv6Address) and address not in GLOBAL_UNICAST:
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 

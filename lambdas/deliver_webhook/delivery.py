@@ -77,6 +77,6 @@ def seconds(retry_after: str | None, now_s: float) -> float | None:
         return float(retry_after)
     try:
         at = email.utils.parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, at.replace(tzinfo=at.tzinfo or datetime.UTC).timestamp() - now_s)

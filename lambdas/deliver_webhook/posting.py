@@ -9,6 +9,7 @@ import http.client
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -47,13 +48,14 @@ class Receiver:
 
     def post(self, headers: Mapping[str, str], body: bytes, within_s: float) -> Answer:
         """The receiver's answer. Raises NoAnswerError and AddressRefusedError."""
+        ends_s = time.monotonic() + within_s
         try:
             addresses = resolve(self.host, self._port, self._allow_private)
         except OSError as error:
             raise NoAnswerError(f"{self.host} was not found: {error}") from error
         try:
             with _connected(addresses, self._port, within_s) as plain:
-                return self._exchange(plain, headers, body, within_s)
+                return self._exchange(plain, headers, body, ends_s - time.monotonic())
         except (OSError, http.client.HTTPException) as error:
             raise NoAnswerError(f"{self.host} did not answer: {type(error).__name__}: {error}") from error
 
@@ -106,4 +108,4 @@ def _cut_off(connected: socket.socket, within_s: float) -> Iterator[None]:
     finally:
         timer.cancel()
         if is_cut.is_set():
-            raise TimeoutError(f"no whole answer within {within_s:.1f} s")
+            raise TimeoutError("no whole answer in time")

@@ -140,7 +140,7 @@ def _demand_interfaces(properties: Properties) -> None:
         *(("ec2:CreateNetworkInterface", f"{here}:{resource}") for resource in made),
         ("ec2:DescribeNetworkInterfaces", "*"),
         ("ec2:DescribeSubnets", "*"),
-        ("ec2:DeleteNetworkInterface", f"{here}:{made[0]}"),
+        ("ec2:DeleteNetworkInterface", f"{here}:*/*"),  # Lambda asks before there is an interface that it could name
     )
 
 

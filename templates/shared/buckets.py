@@ -11,6 +11,7 @@ from config.settings import Settings
 from config.storage import Transition
 from templates.shared import iam
 from templates.shared.naming import bucket_name
+from templates.shared.suppressions import suppress
 
 INCOMPLETE_UPLOAD_DAYS = 7  # for buckets of logs: longer than any upload to them could still be running
 
@@ -75,7 +76,7 @@ def access_logs_bucket(template: Template, settings: Settings, sources: Iterable
             ]
         ),
     )
-    return _bucket(
+    bucket = _bucket(
         template,
         settings,
         "AccessLogsBucket",
@@ -84,6 +85,11 @@ def access_logs_bucket(template: Template, settings: Settings, sources: Iterable
         lifecycle=[tidy(noncurrent_days=1), expire(settings.access_logs.retention_days)],
         statements=[deliver],
     )
+    suppress(
+        bucket, "A bucket that logged its own logs would never rest.", "CKV_AWS_18", "s3_bucket_logging_enabled_check"
+    )
+    suppress(bucket, "S3 delivers access logs to SSE-S3 alone.", "s3_bucket_default_encryption_kms_check")
+    return bucket
 
 
 def tidy(noncurrent_days: int, incomplete_upload_days: int = INCOMPLETE_UPLOAD_DAYS) -> s3.LifecycleRule:
@@ -142,6 +148,14 @@ def _bucket(
         VersioningConfiguration=s3.VersioningConfiguration(Status="Enabled"),
         **KEEP,
         **options,
+    )
+    suppress(
+        bucket, "Nothing waits for single objects: the runs list what has come.", "s3_event_notifications_enabled_check"
+    )
+    suppress(
+        bucket,
+        "Versions and Retain keep data against mistakes; a lock would keep it against its owner's settings too.",
+        "s3_bucket_object_lock_enabled_check",
     )
     template.add_resource(bucket)
     document = iam.policy(iam.refuse_plain_http(bucket.ref()), *statements)

@@ -43,6 +43,7 @@ def process_readings(
         memory_mb=size.memory_mb,
         timeout_s=size.timeout_s,
         reserved_concurrency=size.reserved_concurrency,
+        after_failure="Its event source puts the records it gives up into the processed bucket.",
         environment={"READINGS_TABLE": table, "PROCESSED_BUCKET": processed, "ALERTS_TOPIC_ARN": topic_arn},
         statements=[
             iam.read_stream(stream_arn),
@@ -68,6 +69,7 @@ def rotate_secret(settings: Settings, *, key_arn: object, secret_arn: object) ->
         description="Replace the secret that signs the webhook",
         memory_mb=ALERTING_MEMORY_MB,
         timeout_s=30,
+        after_failure="Secrets Manager asks again; until a step succeeds, the secret in use stays.",
         environment={},
         statements=[
             iam.allow(
@@ -92,6 +94,7 @@ def deliver_webhook(
         description="Post alerts to the webhook, signed",
         memory_mb=ALERTING_MEMORY_MB,
         timeout_s=2 * webhook.timeout_s + WEBHOOK_RESERVE_S,
+        after_failure="Its on-failure destination is the queue of alerts that were not taken.",
         needs_internet=True,
         environment={
             "WEBHOOK_URL": webhook.url,
@@ -184,6 +187,7 @@ def _step(
         description=description,
         memory_mb=memory_mb,
         timeout_s=BATCH_TIMEOUT_S,
+        after_failure="Step Functions waits for its answer: the run retries, fails by name and can be redriven.",
         environment={"RAW_BUCKET": lake.raw, "PROCESSED_BUCKET": lake.processed, "LAKE_DATABASE": lake.database},
         statements=[*statements, iam.use_key(lake.key_arn, "s3", kms.Decrypt, kms.GenerateDataKey)],
     )

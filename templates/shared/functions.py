@@ -9,6 +9,7 @@ from config.settings import Settings
 from templates.shared import iam
 from templates.shared.log_groups import log_group
 from templates.shared.naming import logical_id
+from templates.shared.suppressions import suppress
 from templates.shared.wiring import local_file, needs
 
 NAMESPACE = "Sensorkeep"
@@ -27,6 +28,8 @@ class FunctionSpec:
     environment: dict[str, object]
     statements: list[Statement]
     reserved_concurrency: int | None = None
+    after_failure: str | None = None
+    """What becomes of an invocation that fails for good, where no dead-letter queue receives it."""
     needs_internet: bool = False
     """It calls what is no AWS service: the private network has no way out, and so it stays outside of it."""
 
@@ -61,7 +64,22 @@ def add_function(template: Template, settings: Settings, spec: FunctionSpec, key
         Role=role.get_att("Arn"),
         **options,
     )
+    _say_what_it_lacks(function, spec)
     return template.add_resource(function)
+
+
+def _say_what_it_lacks(function: awslambda.Function, spec: FunctionSpec) -> None:
+    suppress(
+        function, "The variables are names, ARNs and limits; Lambda encrypts them with its own key.", "CKV_AWS_173"
+    )
+    if spec.reserved_concurrency is None:
+        suppress(function, "A reserve fails on accounts with a small quota: it is for the settings.", "CKV_AWS_115")
+    if spec.after_failure is not None:
+        suppress(function, spec.after_failure, "CKV_AWS_116")
+    if "VpcConfig" not in function.properties:
+        away = "It calls what is no AWS service, and the private network has no way out."
+        unasked = "It calls nothing but AWS, over TLS; a network around it is for the settings."
+        suppress(function, away if spec.needs_internet else unasked, "CKV_AWS_117", "lambda_inside_vpc_check")
 
 
 def _private_network(template: Template) -> awslambda.VPCConfig:

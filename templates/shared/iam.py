@@ -98,17 +98,18 @@ def work_in_network(function: str) -> list[Statement]:
     (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).
     """
     look = (ec2.DescribeNetworkInterfaces, ec2.DescribeSubnets)
-    keep = (ec2.AssignPrivateIpAddresses, ec2.DeleteNetworkInterface, ec2.UnassignPrivateIpAddresses)
-    interfaces = arn("ec2", "network-interface/*")
+    assign = (ec2.AssignPrivateIpAddresses, ec2.UnassignPrivateIpAddresses)
     own_code = Condition(ArnEquals("lambda:SourceFunctionArn", arn("lambda", f"function:{function}")))
     return [
         allow(ANY, *look),  # EC2 describes all or nothing
-        allow(interfaces, ec2.CreateNetworkInterface, *keep),
+        allow(arn("ec2", "network-interface/*"), ec2.CreateNetworkInterface, *assign),
+        # Lambda asks whether it may delete before there is an interface to name; `network-interface/*` does not match
+        allow(arn("ec2", "*/*"), ec2.DeleteNetworkInterface),
         allow(arn("ec2", "subnet/*"), ec2.CreateNetworkInterface),
         allow(arn("ec2", "security-group/*"), ec2.CreateNetworkInterface),
         Statement(
             Effect=Deny,
-            Action=[ec2.CreateNetworkInterface, *keep, *look],
+            Action=[ec2.CreateNetworkInterface, ec2.DeleteNetworkInterface, *assign, *look],
             Resource=[ANY],
             Condition=own_code,
         ),

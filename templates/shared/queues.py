@@ -5,6 +5,7 @@ from awacs.aws import Allow, ArnEquals, Bool, Condition, Deny, Principal, Statem
 from troposphere import Delete, Template, sqs
 
 from templates.shared import iam
+from templates.shared.suppressions import suppress
 
 DAY_S = 86_400
 TRANSIENT = {"DeletionPolicy": Delete, "UpdateReplacePolicy": Delete}
@@ -24,6 +25,8 @@ def alerts_queue(
             **TRANSIENT,
         )
     )
+    reason = "An alert that nobody takes ends with its retention; a second queue would have no reader either."
+    suppress(queue, reason, "sqs_dlq_check")
     document = iam.policy(_deliver(queue, topic_arn), _refuse_plain_http(queue))
     template.add_resource(sqs.QueuePolicy(f"{title}Policy", Queues=[queue.ref()], PolicyDocument=document))
     return queue

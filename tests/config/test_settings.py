@@ -193,6 +193,8 @@ SIGNED = "[credentials]\n[alerts.webhook]\n"
         ("https://example.com/alerts#top", "a fragment (#) never reaches a receiver"),
         ("https://example.com:99999/", "the port is a number from 1 to 65535"),
         ("https:///alerts", "give a whole address"),
+        ("https://alerts..example.com/", "the host is no name that can be looked up"),
+        (f"https://{'a' * 64}.example.com/", "the host is no name that can be looked up"),
         ("ftp://example.com/", "give a whole address"),
         ("https://example.com/a b", "match pattern"),
         ("https://example.com/{suffix}", "match pattern"),

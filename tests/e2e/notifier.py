@@ -40,6 +40,20 @@ class Notifier:
         boto3.client("sns").publish(TopicArn=self.outputs["AlertsTopicArn"], Message=message)
         return text
 
+    def read(self, temperature: float) -> str:
+        """Let a device of its own send a reading; the device."""
+        device = f"press-{next(numbers)}-{time.time_ns()}"
+        reading = {"device_id": device, "timestamp": time.time(), "temperature": temperature}
+        boto3.client("kinesis").put_record(
+            StreamName=self.outputs["StreamName"], Data=json.dumps(reading).encode(), PartitionKey=device
+        )
+        return device
+
+    def written(self, function: str) -> str:
+        """What a function has written to its log."""
+        pages = boto3.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{function}")
+        return "".join(event["message"] for page in pages for event in page["events"])
+
     def credentials(self) -> dict[str, str]:
         """The current credentials."""
         text = self._secrets.get_secret_value(SecretId=self.outputs["CredentialsArn"])["SecretString"]

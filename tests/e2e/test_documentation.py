@@ -14,6 +14,7 @@ DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.
 RUN_ELSEWHERE = {
     "make test": "runs this test",
     "make lint": "the environment `lint`, which make test runs",
+    ".venv/bin/tox run -e templates -- -k guard": "the environment `templates`, which make test runs whole",
     ".venv/bin/tox run -e py -- -k decoder": "the environment `py`, which make test runs whole",
 }
 

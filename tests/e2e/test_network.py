@@ -1,33 +1,25 @@
 """The private network of a deployed system, as the API tells it, and what taking it away leaves."""
 
-import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 from config import settings as config
 from config.settings import Settings
-from local import process, up
+from local import process
 from templates import network
 from tests.changed import changed
+from tests.e2e import systems
 
 pytestmark = pytest.mark.e2e
 SUFFIX = "net"
 HTTPS = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443}
 
 
-@dataclasses.dataclass(frozen=True)
-class System:
+class System(systems.System):
     """The system `iot-processing`, deployed."""
-
-    settings: Settings
-    outputs: dict[str, str]
-
-    def client(self, service: str) -> Any:
-        return boto3.client(service, region_name=self.settings.region)
 
     @property
     def vpc(self) -> str:
@@ -57,8 +49,8 @@ Deploy = Callable[[Settings], System]
 
 @pytest.fixture(scope="module")
 def deploy(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
-    out = tmp_path_factory.mktemp("network")
-    return lambda settings: System(settings, up.deploy_system(emulator, settings, out, lambda _: None))
+    deploy = systems.deployer(emulator, tmp_path_factory.mktemp("network"))
+    return lambda settings: System(settings, deploy(settings).outputs)
 
 
 @pytest.fixture(scope="module")

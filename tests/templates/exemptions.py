@@ -5,6 +5,7 @@ X_RAY = "X-Ray knows no resource for segments and sampling"
 REGISTRATION = "IoT knows no resource for registering a thing and for listing what a principal has"
 INTERFACES = "EC2 describes all network interfaces and subnets or none; the function's own code is denied it"
 OURS = "an endpoint's policy says whose resources: those of the account; the roles say which"
+LISTING = "to list log groups knows no resource"
 LOG_DELIVERY = "log deliveries of Step Functions know no resource"
 
 ANY_RESOURCE = {
@@ -15,6 +16,7 @@ ANY_RESOURCE = {
     ("network", "S3Endpoint", "s3"): OURS,
     ("network", "SecretsmanagerEndpoint", "secretsmanager"): OURS,
     ("network", "SnsEndpoint", "sns"): OURS,
+    ("network", "FlowLogsRole", "logs"): LISTING,
     ("notifications", "RotateSecretRole", "ec2"): INTERFACES,
     ("realtime", "ProcessReadingsRole", "ec2"): INTERFACES,
     ("batch", "PlanCompactionRole", "ec2"): INTERFACES,
@@ -39,7 +41,6 @@ MORE_THAN_ONE = {
     ("devices", "ProvisioningRole", "cert"): "the certificate is made when a device registers",
     ("devices", "ProvisioningRole", "thing"): "a device is not known before it registers",
     ("devices", "RuleLogsRole", "*"): "in the trust: IoT documents no narrower source for logging",
-    ("network", "FlowLogsRole", "log-group"): "EC2 looks for the group among all",
     ("network", "FlowLogsRole", "vpc-flow-log"): "in the trust: the flow log is named when it is made, with this role",
     **{
         (stack, role, kind): "Lambda makes interfaces and names them then, and the function's own code is denied it"
@@ -50,7 +51,7 @@ MORE_THAN_ONE = {
             ("batch", "WriteParquetRole"),
             ("batch", "CommitTableRole"),
         )
-        for kind in ("network-interface", "security-group", "subnet")
+        for kind in ("*", "network-interface", "security-group", "subnet")
     },
 }
 """By stack, role and the kind of resource: a pattern for what has no name when the template is made."""

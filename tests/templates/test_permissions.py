@@ -183,3 +183,17 @@ def test_no_function_may_delete_anything():
     deletions = {action for found in functions for action in found.actions if action.split(":")[1].startswith("Delete")}
 
     assert deletions == {"logs:DeleteLogDelivery", "ec2:DeleteNetworkInterface"}
+
+
+def test_lambda_may_give_back_interfaces_that_it_cannot_name_yet():
+    """It asks for all kinds of resources before there is an interface, and refuses the function otherwise
+    (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html)."""
+    allowed = [
+        found
+        for found in role_statements()
+        if found.body["Effect"] == "Allow" and "ec2:DeleteNetworkInterface" in found.actions
+    ]
+
+    assert len(allowed) > 3
+    for found in allowed:
+        assert {text(resource).rpartition("${AWS::AccountId}:")[2] for resource in found.body["Resource"]} == {"*/*"}

@@ -123,6 +123,8 @@ def test_no_try_begins_after_the_time_is_up(takes_s, jitter, after):
         ("1.5", None),
         ("soon", None),
         ("²", None),
+        ("Sat, 21 Nov 2026 09:00:10 +99999999999999999999", None),
+        ("Sat, 21 Nov 99999999999999999999 09:00:10 GMT", None),
         ("Sat, 21 Nov 2026 09:00:10 GMT", 10.0),
         ("Sat, 21 Nov 2026 08:00:00 GMT", 0.0),
         ("Sat, 21 Nov 2026 09:00:10 -0000", 10.0),

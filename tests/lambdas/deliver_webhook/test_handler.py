@@ -115,6 +115,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     for name, value in {
         "WEBHOOK_TIMEOUT_S": "30",
         "FAILURES_QUEUE_URL": "https://sqs/failures",
+        "POWERTOOLS_METRICS_NAMESPACE": "Sensorkeep",
         "POWERTOOLS_TRACE_DISABLED": "true",
         "POWERTOOLS_SERVICE_NAME": "plant-test",
     }.items():

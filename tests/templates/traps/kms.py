@@ -54,7 +54,7 @@ def faults_of_log_encryption(system: System) -> set[str]:
             if text((grant.principal or {}).get("Service")) == "logs.${AWS::Region}.${AWS::URLSuffix}"
             and "kms:EncryptionContext:aws:logs:arn" in grant.conditions
         }
-        if not {PRODUCE, CONSUME, "kms:Encrypt", "kms:DescribeKey"} <= allowed:
+        if not {PRODUCE, CONSUME, "kms:Encrypt"} <= allowed:
             faults.add(f"{key}: CloudWatch Logs may not use it for {group}")
     return faults
 
