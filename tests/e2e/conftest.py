@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from config import settings as config
 from local import process, up
@@ -24,17 +26,25 @@ LONG = (*REFERENCE, "test_demo", "test_least_privilege", "test_stack_life", "tes
 """What takes longest comes first, or one worker is left alone with it in the end."""
 
 
-@pytest.hookimpl(tryfirst=True)
+class Sharing(LoadScopeScheduling):
+    """Shares files out to the workers, those of REFERENCE as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = Path(nodeid.partition("::")[0]).stem
+        return "reference" if name in REFERENCE else name
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    return Sharing(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share the files out to workers (`--dist loadgroup --no-loadscope-reorder`), the long ones first."""
+    """In the order of LONG, then all others; xdist keeps it with `--no-loadscope-reorder`."""
 
     def place(item: pytest.Item) -> int:
         return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
 
     items.sort(key=place)
-    for item in items:
-        name = item.path.stem
-        item.add_marker(pytest.mark.xdist_group("reference" if name in REFERENCE else name))
 
 
 @pytest.fixture(scope="session")

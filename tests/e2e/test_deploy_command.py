@@ -7,33 +7,9 @@ import boto3
 import pytest
 
 from tests.e2e.printed import PACKAGED, SUFFIXES, SYSTEMS, Deployments, environ, settings_of
+from tests.outputs import PROMISED
 
 pytestmark = pytest.mark.e2e
-
-OUTPUTS = {
-    "iot-processing": {
-        "ApiSecretArn",
-        "ApiSecretName",
-        "DashboardName",
-        "DynamodbTableName",
-        "FirehoseName",
-        "KinesisStreamName",
-        "ProcessedDataBucketName",
-        "ProcessorLambdaName",
-        "RawDataBucketName",
-        "SnsTopicName",
-    },
-    "manufacturing": {
-        "CloudtrailName",
-        "IotThingTypeName",
-        "KinesisStreamName",
-        "KmsKeyId",
-        "LambdaFunctionName",
-        "SensorDataBucketName",
-        "SensorMetricsTableName",
-    },
-}
-"""What each reference system promises to tell whoever deploys it."""
 
 
 @pytest.mark.promise("both", "build and deploy")
@@ -64,7 +40,7 @@ def test_describe_stacks_shows_every_output(deployments: Deployments, environmen
     ).stdout
 
     outputs = {output["OutputKey"]: output["OutputValue"] for output in json.loads(said)["Stacks"][0]["Outputs"]}
-    assert outputs.keys() >= OUTPUTS[environment]
-    assert all(outputs[name] for name in OUTPUTS[environment])
+    assert outputs.keys() >= PROMISED[environment]
+    assert all(outputs[name] for name in PROMISED[environment])
     for alias, name in settings.outputs.items():
         assert outputs[alias] == outputs[name]

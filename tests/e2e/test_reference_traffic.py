@@ -149,6 +149,21 @@ def test_a_stored_reading_has_its_metrics_zero_too_and_when_it_was_processed(tra
     assert {"device_id", "timestamp", "processed_at"} <= reading.keys()
 
 
+@pytest.mark.promise("iot-processing", "function")
+@pytest.mark.parametrize("environment", SYSTEMS)
+def test_the_function_writes_structured_logs_of_what_it_did(
+    traffic: dict[str, Traffic], accounts: dict[str, Accounts], environment: str
+) -> None:
+    system = traffic[environment].system
+    group = f"/aws/lambda/{system.outputs['ProcessReadingsName']}"
+    pages = system.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    messages = [event["message"] for page in pages for event in page["events"]]
+    entries = [json.loads(message) for message in messages if message.startswith('{"level"')]
+
+    assert entries
+    assert all(entry.keys() >= {"level", "message", "service", "timestamp", "function_request_id"} for entry in entries)
+
+
 def test_the_fleets_command_reaches_a_system_of_another_region(
     emulator: process.Running,
     traffic: dict[str, Traffic],
