@@ -26,7 +26,7 @@ TRIED = [
 ]
 DEPLOYED = commands(ROOT / "README.md", "Deploy to AWS")
 OPERATED = commands(RUNBOOK)
-"""Run by test_monitoring.py, against a system in trouble."""
+"""Run by test_monitoring.py and test_webhook.py, against systems in trouble; one is only checked (see REDRIVE)."""
 
 
 def test_every_documented_command_is_run_by_a_test() -> None:
