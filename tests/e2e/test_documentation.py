@@ -22,7 +22,7 @@ TRIED = [*commands(README, "Try it"), *commands(README, "Look around")]
 """Run by test_demo.py, but for those that are run elsewhere."""
 DEPLOYED = commands(README, "Deploy to AWS")
 OPERATED = commands(RUNBOOK)
-"""Run by test_monitoring.py, against a system in trouble."""
+"""Run by test_monitoring.py and test_webhook.py, against systems in trouble; one is only checked (see REDRIVE)."""
 
 
 def test_every_documented_command_is_run_by_a_test() -> None:
