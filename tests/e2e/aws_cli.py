@@ -63,7 +63,10 @@ def _run(connection: socket.socket) -> None:
     sys.argv, folder, variables = json.loads(command)
     os.chdir(folder)
     os.environ.update(variables)  # beside what the CLI has set for itself
-    status = main()
+    try:
+        status = main()
+    except SystemExit as ended:  # of a command that is not understood
+        status = int(ended.code or 0)
     sys.stdout.flush()
     connection.send(str(status).encode())
     os._exit(0)

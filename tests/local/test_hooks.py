@@ -164,6 +164,7 @@ STORES = {
     "services.kms._aliases": "__contains__",
     "services.lambda_svc._kinesis_positions": "set_scoped",
     "services.s3._bucket_tags": "setdefault",
+    "services.secretsmanager._secrets": "__contains__",
     "services.s3._buckets": "get",
     "services.scheduler._SCHEDULE_TICK_INTERVAL": "__int__",
     "services.stepfunctions._executions": "get",
