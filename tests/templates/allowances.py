@@ -21,6 +21,12 @@ PARLIAMENT = {
     ): "Lambda gives it with every call of a function's code"
     " (https://docs.aws.amazon.com/lambda/latest/dg/permissions-source-function-arn.html)",
     (
+        "*Role",
+        "RESOURCE_MISMATCH",
+        "ec2:DeleteNetworkInterface needs arn:*:ec2:*:*:network-interface/*",
+    ): "Lambda asks for it before there is an interface to name"
+    " (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions)",
+    (
         "CompactRole",
         "PERMISSIONS_MANAGEMENT_ACTIONS",
         "logs:putresourcepolicy",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from process_readings import handler
@@ -121,6 +122,7 @@ def handle(
         "POWERTOOLS_TRACE_DISABLED": "true",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep these credentials for the tests that follow
     kept = (handler._processor, handler._s3, handler._sns)
     for one in kept:
         one.cache_clear()
