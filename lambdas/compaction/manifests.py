@@ -44,7 +44,10 @@ class ObjectResult(msgspec.Struct, frozen=True):
 
 
 class FileResult(msgspec.Struct, frozen=True):
-    """One Parquet file: key in the processed bucket, partition of `measured_at`, and what it holds."""
+    """One Parquet file: key in the processed bucket, partition of `measured_at`, and what it holds.
+
+    `key_checksum` is the sum of `compaction.checksum` in 16 hexadecimal digits; it stands in the file's footer too.
+    """
 
     key: str
     partition: str
@@ -54,6 +57,7 @@ class FileResult(msgspec.Struct, frozen=True):
     last_device_id: str
     first_measured_at_ms: int
     last_measured_at_ms: int
+    key_checksum: str
 
 
 class TaskResult(msgspec.Struct, frozen=True):

@@ -30,7 +30,7 @@ class Store:
                 return None
             raise
 
-    def write(self, key: str, body: bytes) -> None:
+    def write(self, key: str, body: bytes | BinaryIO) -> None:
         """Write an object, replacing what was there."""
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
