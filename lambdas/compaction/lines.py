@@ -18,8 +18,8 @@ _GZIP_WINDOW = 31  # zlib's largest window, gzip framing only
 _CHUNK_BYTES = 64 * 1024
 _BLOCK_BYTES = 960 * 1024  # of decompressed text at once: an object of zeros does not fill the memory
 
-# A JSON text has `}` before `{` in strings only; what is between quotes is passed over.
-_BOUNDARY = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|(?P<end>\}[ \t\r]*+)(?=\{)', re.DOTALL)
+# A JSON text has `}` before `{` in strings only; what is between quotes, or after the last one, is passed over.
+_BOUNDARY = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|(?P<end>\}[ \t\r]*+)(?=\{)', re.DOTALL)
 _BOUNDARY_ANYWHERE = re.compile(rb"(?P<end>\}[ \t\r]*+)(?=\{)")
 
 
@@ -104,6 +104,8 @@ class _OpenLine:
         self._texts.append(text)
         self._bytes += len(text)
         *complete, rest = split(self.text)
+        if not complete and self._bytes > MAX_LINE_BYTES:
+            *complete, rest = split(self.text, heed_quotes=False)
         if complete:
             part = self._part or 1
             yield Block(b"\n".join(complete), self.number, part)

@@ -1,5 +1,6 @@
 """What the records of a task look like: the fields seen so far, and a decoder made for exactly these."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ _TYPES: Final[dict[str, Any]] = {
     "timestamp": float | str,
     "received_at": float,
 }
+_ESCAPED = re.compile(r'[\x00-\x1f"\\]')  # in JSON they stand as escapes, which msgspec refuses to expect in a name
 _MAX_FIELDS = 96  # of devices that invent names, those beyond stay with the general decoder
 
 Row = tuple[Any, ...]
@@ -30,10 +32,7 @@ class Shape:
 
     def __init__(self) -> None:
         self._types: dict[str, Any] = {}
-        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(int).decode  # nothing is known, nothing accepted
-        self.names: tuple[str, ...] = ()
-        self.metrics: tuple[str, ...] = ()
-        self.ignored: tuple[str, ...] = ()
+        self._expect_what_is_known()
 
     def rows(self, records: Sequence[bytes]) -> tuple[list[Row], list[int]]:
         """A tuple for each record, values in the order of `names`, None where absent; and which were not accepted."""
@@ -48,7 +47,7 @@ class Shape:
         for number, record in enumerate(records):
             try:
                 rows.append(astuple(decode(record)))
-            except (msgspec.MsgspecError, UnicodeDecodeError):  # noqa: PERF203 - one bad record must not cost the rest
+            except (msgspec.MsgspecError, UnicodeDecodeError):
                 refused.append(number)
         return rows, refused
 
@@ -61,9 +60,9 @@ class Shape:
         new = {name: kind for name, value in fields.items() if name not in self._types and (kind := _type(name, value))}
         if new and len(self._types) + len(new) <= _MAX_FIELDS:
             self._types |= new
-            self._rebuild()
+            self._expect_what_is_known()
 
-    def _rebuild(self) -> None:
+    def _expect_what_is_known(self) -> None:
         own = {name: f"field_{number}" for number, name in enumerate(self._types)}
         expected = msgspec.defstruct(
             "Expected",
@@ -72,7 +71,7 @@ class Shape:
             forbid_unknown_fields=True,
             gc=False,
         )
-        self._decode = msgspec.json.Decoder(expected).decode
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(expected).decode
         self.names = tuple(self._types)
         free = [name for name in self.names if name not in RESERVED_NAMES]
         self.metrics = tuple(name for name in free if self._types[name] is float and name != VALUE)
@@ -83,7 +82,7 @@ def _type(name: str, value: object) -> Any:
     """The type to expect of a field, None when only the general decoder knows what it means."""
     if name in _TYPES:
         return _TYPES[name]
-    if name in RESERVED_NAMES:
+    if name in RESERVED_NAMES or _ESCAPED.search(name):
         return None
     if type(value) is float or type(value) is int:
         return float if 0 < len(name) <= MAX_METRIC_NAME_CHARS else None

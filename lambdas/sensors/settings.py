@@ -53,10 +53,12 @@ class Lake(msgspec.Struct, frozen=True):
 
 
 class Compaction(msgspec.Struct, frozen=True):
-    """How the archive is cut into tasks."""
+    """How the archive is cut into tasks, and the table into files."""
 
     grace_minutes: int
     task_mb: int
+    file_mb: int
+    bloom_filter: bool
 
 
 class FunctionSettings(msgspec.Struct, frozen=True):

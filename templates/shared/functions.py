@@ -27,6 +27,7 @@ class FunctionSpec:
     environment: dict[str, object]
     statements: list[Statement]
     reserved_concurrency: int | None = None
+    disk_mb: int | None = None
 
 
 def add_function(template: Template, settings: Settings, spec: FunctionSpec, key_arn: object) -> awslambda.Function:
@@ -40,6 +41,8 @@ def add_function(template: Template, settings: Settings, spec: FunctionSpec, key
         options["TracingConfig"] = awslambda.TracingConfig(Mode="Active")
     if spec.reserved_concurrency is not None:
         options["ReservedConcurrentExecutions"] = spec.reserved_concurrency
+    if spec.disk_mb is not None:
+        options["EphemeralStorage"] = awslambda.EphemeralStorage(Size=spec.disk_mb)
     function = awslambda.Function(
         title,
         FunctionName=spec.name,

@@ -21,7 +21,23 @@ from tests.lambdas.compaction.intake_harness import (
 DEVICES = st.sampled_from(["pump-1", "pump-2", "a", "x" * 128, "x" * 129, "", "bad id", "ü"])
 NUMBERS = (
     st.sampled_from(
-        [0, -0.0, 1, -1, 2**53 + 1, 2**63, 2**64, -(2**63) - 1, 1e-131, 1e-130, -1e-131, 9.99e125, 1e126, -1e126, 5e-324]
+        [
+            0,
+            -0.0,
+            1,
+            -1,
+            2**53 + 1,
+            2**63,
+            2**64,
+            -(2**63) - 1,
+            1e-131,
+            1e-130,
+            -1e-131,
+            9.99e125,
+            1e126,
+            -1e126,
+            5e-324,
+        ]
     )
     | st.integers(-1000, 1000)
     | st.floats(allow_nan=False, allow_infinity=False)
@@ -77,7 +93,12 @@ TEXT_MOMENTS = st.sampled_from(
 TEXTS = st.sampled_from(["hall", "", "temperature", "value", "timestamp", "x" * 256, "ü" * 256, "x" * 257]) | st.text(
     max_size=5
 )
-ODD = st.none() | st.booleans() | st.lists(st.integers(), max_size=2) | st.dictionaries(st.text(max_size=3), NUMBERS, max_size=2)
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.lists(st.integers(), max_size=2)
+    | st.dictionaries(st.text(max_size=3), NUMBERS, max_size=2)
+)
 
 
 def field(ordinary: st.SearchStrategy, other: st.SearchStrategy) -> st.SearchStrategy:
@@ -107,7 +128,9 @@ RECORDS = st.fixed_dictionaries(
     {"device_id": field(DEVICES, NUMBERS), "timestamp": field(MOMENTS | TEXT_MOMENTS, TEXTS)}, optional=OPTIONAL
 ).map(lambda fields: json.dumps(fields).encode())
 USUAL = st.builds(
-    lambda device, at, values: json.dumps({"device_id": device, "topic_device_id": device, "timestamp": at, **values}).encode(),
+    lambda device, at, values: json.dumps(
+        {"device_id": device, "topic_device_id": device, "timestamp": at, **values}
+    ).encode(),
     st.sampled_from(["pump-1", "pump-2"]),
     st.integers(ARRIVED_MS - 10**8, ARRIVED_MS),
     st.fixed_dictionaries({"temperature": NUMBERS}, optional={"flow": NUMBERS, "location": TEXTS, "note": TEXTS}),
@@ -120,7 +143,9 @@ def damaged(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(1, 2))):
         at = draw(st.integers(0, len(record)))
         record[at : at + draw(st.integers(0, 2))] = draw(
-            st.sampled_from([b"", b'"', b"\\", b"}", b"{", b",", b"\xff", b"\xc3", b"\0", b"\r", b"e9", b"9" * 30, b"null"])
+            st.sampled_from(
+                [b"", b'"', b"\\", b"}", b"{", b",", b"\xff", b"\xc3", b"\0", b"\r", b"e9", b"9" * 30, b"null"]
+            )
         )
     return bytes(record)
 
@@ -142,6 +167,7 @@ KNOWN_DAMAGE = [
     b'{"device_id":"pump-1","timestamp":1795251600,"temperature":"a","temperature":2}',
     b'{"device_id":"pump-1","device_id":"pump-2","timestamp":1795251600,"temperature":2}',
     b'{"device_id":"pump-1","timestamp":1795251600,"temp\\u0065rature":2}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"a\\tb":1,"c\\"d":2,"e\\\\f":3}',
     b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2,"location":"\\ud800"}',
     b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2,"location":"\\ud83d\\ude00"}',
     b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2,"location":"\xff"}',
@@ -150,7 +176,9 @@ KNOWN_DAMAGE = [
     b'{"device_id":"pump-1","timestamp":1795251600,"temperature":' + b"9" * 5000 + b"}",
     b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2}x',
     b'{"device_id":"pump-1","timestamp":17952516' + b"0" * 400 + b',"temperature":2}',
-    b'{"payload_b64":"' + base64.b64encode(b'{"timestamp":1795251600,"temperature":3}') + b'","topic_device_id":"pump-1"}',
+    b'{"payload_b64":"'
+    + base64.b64encode(b'{"timestamp":1795251600,"temperature":3}')
+    + b'","topic_device_id":"pump-1"}',
     json.dumps({"device_id": "pump-1", "timestamp": 1795251600, "temperature": 2, "note": "x" * 140_000}).encode(),
     json.dumps({"device_id": "pump-1", "timestamp": 1795251600, **{f"m{n}": n for n in range(64)}}).encode(),
     json.dumps({"device_id": "pump-1", "timestamp": 1795251600, **{f"m{n}": n for n in range(65)}}).encode(),
