@@ -53,13 +53,12 @@ class Intake:
 
     def _take(self, block: Block, place: str, arrived_at_ms: int) -> None:
         if block.cut:
-            detail = (
-                f"a line of {len(block.text) + block.cut} bytes, of which the first {len(block.text)} are kept here"
-            )
-            self._reject(Rejection(Reason.TOO_LARGE, detail, arrived_at_ms), block.text, place + block.position(0))
+            (head,) = block.records
+            detail = f"a line of {len(head) + block.cut} bytes, of which the first {len(head)} are kept here"
+            self._reject(Rejection(Reason.TOO_LARGE, detail, arrived_at_ms), head, place + block.position(0))
             return
-        records = block.text.split(b"\n")
-        fits = len(block.text) <= MAX_PAYLOAD_BYTES or max(map(len, records)) <= MAX_PAYLOAD_BYTES
+        records = block.records
+        fits = max(map(len, records)) <= MAX_PAYLOAD_BYTES
         rows, refused = self._shape.rows(records) if fits else ([], list(range(len(records))))
         decoded = self._vectors.decode(rows, self._shape, arrived_at_ms)
         source = len(self.records) - 1

@@ -3,6 +3,7 @@ r"""The records of an archive object: a stream of bytes in, blocks of lines out,
 Records are lines. On a line that holds several JSON objects (a sender without delimiters) each object is a record.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -33,12 +34,12 @@ class Damaged(Exception):  # noqa: N818 - not an error of ours: what the object 
 
 
 class Block(NamedTuple):
-    """Some records, a line feed between two; `cut` is how many bytes a single overlong record had beyond these.
+    """Some records, blank lines among them; `cut` is how many bytes a single overlong record had beyond these.
 
     They are whole lines from number `line` on, or, with a `part`, the parts from that number on of the one line.
     """
 
-    text: bytes
+    records: list[bytes]
     line: int
     part: int = 0
     cut: int = 0
@@ -76,7 +77,7 @@ def split(line: bytes, *, heed_quotes: bool = True) -> list[bytes]:
     """
     boundary = _BOUNDARY if heed_quotes else _BOUNDARY_ANYWHERE
     cuts = [0, *(found.end() for found in boundary.finditer(line) if found["end"]), len(line)]
-    return [line[start:end] for start, end in zip(cuts, cuts[1:], strict=False)]
+    return [line[start:end] for start, end in itertools.pairwise(cuts)]
 
 
 class _OpenLine:
@@ -108,7 +109,7 @@ class _OpenLine:
             *complete, rest = split(self.text, heed_quotes=False)
         if complete:
             part = self._part or 1
-            yield Block(b"\n".join(complete), self.number, part)
+            yield Block(complete, self.number, part)
             self._texts, self._bytes, self._part = [rest], len(rest), part + len(complete)
         elif self._bytes > MAX_LINE_BYTES:
             self._texts, self._cut = [self.text[:MAX_LINE_BYTES]], self._bytes - MAX_LINE_BYTES
@@ -120,22 +121,24 @@ class _OpenLine:
             yield self._last_part(head)
             self.number += 1
             if line_feed:
-                yield Block(tail, self.number)
-                self.number += tail.count(b"\n") + 1
+                yield self._whole_lines(tail)
             return
-        whole = b"".join((*self._texts, text))
-        yield Block(whole, self.number)
-        self.number += whole.count(b"\n") + 1
+        yield self._whole_lines(b"".join((*self._texts, text)))
 
     def finish(self) -> Iterator[Block]:
         """What stands after the last line feed."""
         if self._bytes:
             yield self._last_part(b"")
 
+    def _whole_lines(self, text: bytes) -> Block:
+        block = Block(text.split(b"\n"), self.number)
+        self.number += len(block.records)
+        return block
+
     def _last_part(self, text: bytes) -> Block:
         if self._cut:
-            return Block(self.text, self.number, self._part, self._cut + len(text))
-        return Block(self.text + text, self.number, self._part)
+            return Block([self.text], self.number, self._part, self._cut + len(text))
+        return Block([self.text + text], self.number, self._part)
 
 
 def _without_bom(texts: Iterator[bytes]) -> Iterator[bytes]:

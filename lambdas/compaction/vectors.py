@@ -5,7 +5,7 @@ to it, and `tests/lambdas/compaction/test_vectors.py` holds that the others come
 """
 
 from collections.abc import Mapping, Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
@@ -20,11 +20,21 @@ from sensors.times import MAX_MS, SMALLEST_MS, from_text
 
 _ISO_MS: Final = r"^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$"
 
+# Scalars of Arrow's: where pandas is not installed, pyarrow takes longer to make one than to compare a block with it.
+_ZERO: Final = pa.scalar(0.0)
+_THOUSAND: Final = pa.scalar(1000.0)
+_SMALLEST_MS: Final = pa.scalar(float(SMALLEST_MS))
+_MAX_MS: Final = pa.scalar(float(MAX_MS))
+_SMALLEST_METRIC: Final = pa.scalar(SMALLEST_METRIC)
+_METRIC_LIMIT: Final = pa.scalar(METRIC_LIMIT)
+_NO: Final = pa.scalar(False)
+_NONE: Final = pa.scalar(0, pa.int32())
+
 Columns = dict[str, pa.Array]
 
 
 class Decoded(NamedTuple):
-    """The columns of `compaction.columns` of those rows that are plain readings, and the numbers of those that are not."""
+    """The columns (see `compaction.columns`) of the rows that are plain readings, and the numbers of the others."""
 
     columns: Columns
     left: list[int]
@@ -35,7 +45,8 @@ class VectorDecoder:
 
     def __init__(self, metrics: Sequence[str], limits: Limits) -> None:
         self._declared = tuple(metrics)
-        self._limits = limits
+        self._ahead_ms = pa.scalar(limits.future_tolerance_s * 1000, pa.int64())
+        self._late_ms = pa.scalar(-limits.late_after_h * 3_600_000, pa.int64())
         self._identities = Identities()
 
     def decode(self, rows: Sequence[Row], shape: Shape, arrived_at_ms: int) -> Decoded:
@@ -61,16 +72,23 @@ class VectorDecoder:
 
     def _times(self, values: Mapping[str, Any], arrived_at_ms: int, checks: list[pa.BooleanArray]) -> Columns:
         measured_at = _moments(values["timestamp"])
-        received_at = pa.repeat(pa.scalar(arrived_at_ms, pa.int64()), len(measured_at))
-        if "received_at" in values:
-            said = pa.array(values["received_at"], pa.float64())
-            moments = _milliseconds(said)
-            received_at = pc.coalesce(moments, received_at)
-            _require(pc.or_kleene(pc.is_null(said), pc.greater(pc.fill_null(moments, 0), 0)), checks)
+        received_at = self._received_at(values, arrived_at_ms, checks)
         ahead = pc.subtract(measured_at, received_at)
-        _require(pc.fill_null(pc.less_equal(ahead, self._limits.future_tolerance_s * 1000), False), checks)
-        late = pc.less_equal(ahead, -self._limits.late_after_h * 3_600_000)
-        return {"measured_at": measured_at, "received_at": received_at, "late": late}
+        _require(pc.less_equal(ahead, self._ahead_ms), checks)
+        return {"measured_at": measured_at, "received_at": received_at, "late": pc.less_equal(ahead, self._late_ms)}
+
+    def _received_at(
+        self, values: Mapping[str, Any], arrived_at_ms: int, checks: list[pa.BooleanArray]
+    ) -> pa.Int64Array:
+        arrived_at = pa.repeat(pa.scalar(arrived_at_ms, pa.int64()), len(values["timestamp"]))
+        if "received_at" not in values:
+            return arrived_at
+        said = pa.array(values["received_at"], pa.float64())
+        moments = _milliseconds(said)
+        if not moments.null_count and pc.min(moments).as_py() > 0:
+            return moments
+        checks.append(pc.or_kleene(pc.is_null(said), pc.greater(moments, 0)))
+        return pc.coalesce(moments, arrived_at)
 
 
 def _require(holds: pa.BooleanArray, checks: list[pa.BooleanArray]) -> None:
@@ -98,9 +116,12 @@ def _moments(timestamps: Sequence[Any]) -> pa.Int64Array:
 
 def _milliseconds(numbers: pa.DoubleArray) -> pa.Int64Array:
     """`sensors.times.from_number` of each."""
-    milliseconds = pc.if_else(pc.greater_equal(numbers, float(SMALLEST_MS)), numbers, pc.multiply(numbers, 1000.0))
-    within = _between(numbers, 0.0, float(MAX_MS))
-    if not pc.all(within, min_count=0).as_py():
+    bounds = pc.min_max(numbers).as_py()
+    milliseconds = numbers
+    if bounds["min"] is not None and not SMALLEST_MS <= bounds["min"] <= bounds["max"] <= MAX_MS:
+        is_milliseconds = pc.greater_equal(numbers, _SMALLEST_MS)
+        within = pc.and_(pc.greater_equal(numbers, _ZERO), pc.less_equal(numbers, _MAX_MS))
+        milliseconds = pc.if_else(is_milliseconds, numbers, pc.multiply(numbers, _THOUSAND))
         milliseconds = pc.if_else(within, milliseconds, None)
     return pc.round(milliseconds, round_mode="half_to_even").cast(pa.int64())
 
@@ -113,7 +134,7 @@ def _attributes(values: Mapping[str, Any], checks: list[pa.BooleanArray]) -> Col
     columns = {name: pa.array(values[name], pa.string()) for name in ATTRIBUTES if name in values}
     for column in columns.values():
         if (pc.max(pc.binary_length(column)).as_py() or 0) > MAX_ATTRIBUTE_CHARS:
-            checks.append(pc.fill_null(pc.less_equal(pc.utf8_length(column), MAX_ATTRIBUTE_CHARS), True))
+            _require(pc.fill_null(pc.less_equal(pc.utf8_length(column), MAX_ATTRIBUTE_CHARS), True), checks)
     return columns
 
 
@@ -125,13 +146,14 @@ def _metrics(values: Mapping[str, Any], shape: Shape, checks: list[pa.BooleanArr
         _add_values(columns, pa.array(values[VALUE], pa.float64()), values.get("sensor_type"), checks)
     rows = len(values["timestamp"])
     if not columns:
-        checks.append(pa.repeat(pa.scalar(False), rows))
+        checks.append(pa.repeat(_NO, rows))
         return columns
-    together = pc.add(pa.concat_arrays(columns.values()), 0.0)
+    together = pc.add(pa.concat_arrays(columns.values()), _ZERO)
     magnitudes = pc.abs(together)
-    storable = pc.and_(pc.greater_equal(magnitudes, SMALLEST_METRIC), pc.less(magnitudes, METRIC_LIMIT))
-    if not pc.all(storable, min_count=0).as_py():
-        storable = pc.fill_null(pc.or_(storable, pc.equal(together, 0.0)), True)
+    bounds = pc.min_max(magnitudes).as_py()
+    if not SMALLEST_METRIC <= bounds["min"] <= bounds["max"] < METRIC_LIMIT:
+        storable = pc.and_(pc.greater_equal(magnitudes, _SMALLEST_METRIC), pc.less(magnitudes, _METRIC_LIMIT))
+        storable = pc.fill_null(pc.or_(storable, pc.equal(together, _ZERO)), True)
         for number in range(len(columns)):
             _require(storable.slice(number * rows, rows), checks)
     columns = {name: together.slice(number * rows, rows) for number, name in enumerate(columns)}
@@ -162,7 +184,7 @@ def _add_values(
 
 
 def _ignored(values: Mapping[str, Any], shape: Shape, rows: int) -> pa.Int32Array:
-    ignored = pa.repeat(pa.scalar(0, pa.int32()), rows)
+    ignored = pa.repeat(_NONE, rows)
     for name in shape.ignored:
         ignored = pc.add(ignored, pa.array([value is not None for value in values[name]], pa.bool_()).cast(pa.int32()))
     return ignored
@@ -170,18 +192,31 @@ def _ignored(values: Mapping[str, Any], shape: Shape, rows: int) -> pa.Int32Arra
 
 def other_metrics(columns: Columns) -> pa.MapArray:
     """One map a row from columns in order of name; null where a row has none of them."""
-    names, width = pa.array(columns.keys(), pa.string()), len(columns)
+    names, width = pa.array([*columns], pa.string()), len(columns)
     rows = len(next(iter(columns.values())))
-    place = pa.array(range(rows * width), pa.int64())
-    row = pc.divide(place, width)
-    column = pc.subtract(place, pc.multiply(row, width))
-    values = pa.concat_arrays(columns.values()).take(pc.add(pc.multiply(column, rows), row))
+    place = _places(rows * width)
+    wide = pa.scalar(width, pa.int64())
+    row = pc.divide(place, wide)
+    column = pc.subtract(place, pc.multiply(row, wide))
+    values = pa.concat_arrays(columns.values())
+    if width > 1:
+        values = values.take(pc.add(pc.multiply(column, pa.scalar(rows, pa.int64())), row))
+    keys = names.take(column)
     if not values.null_count:
-        return pa.MapArray.from_arrays(
-            pa.array(range(0, rows * width + 1, width), pa.int32()), names.take(column), values
-        )
+        offsets = pc.multiply(_places(rows + 1), wide).cast(pa.int32())
+        return pa.MapArray.from_arrays(offsets, keys, values)
     held = pc.is_valid(values)
-    ends = pc.cumulative_sum(held.cast(pa.int32())).take(pa.array(range(width - 1, rows * width, width), pa.int64()))
+    last = pc.add(pc.multiply(_places(rows), wide), pa.scalar(width - 1, pa.int64()))
+    ends = pc.cumulative_sum(held.cast(pa.int32())).take(last)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     empty = pc.equal(offsets[1:], offsets[:-1])
-    return pa.MapArray.from_arrays(offsets, names.take(column).filter(held), values.filter(held), mask=empty)
+    return pa.MapArray.from_arrays(offsets, keys.filter(held), values.filter(held), mask=empty)
+
+
+@lru_cache(maxsize=8)
+def _up_to(power: int) -> pa.Int64Array:
+    return pa.array(range(2**power), pa.int64())
+
+
+def _places(count: int) -> pa.Int64Array:
+    return _up_to(count.bit_length()).slice(0, count)

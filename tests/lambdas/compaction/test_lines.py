@@ -15,7 +15,7 @@ from compaction.lines import Block, Damaged, blocks, split
 
 
 def read(data: bytes) -> list[bytes]:
-    return [line for block in blocks(io.BytesIO(data)) for line in block.text.split(b"\n")]
+    return [line for block in blocks(io.BytesIO(data)) for line in block.records]
 
 
 @given(
@@ -54,7 +54,7 @@ def test_objects_that_stand_one_after_the_other_come_apart_whatever_is_in_their_
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "_CHUNK_BYTES", block)
         found = list(blocks(io.BytesIO(text)))
-    records = [record for one in found for record in split(one.text.replace(b"\n", b""))]
+    records = [record for one in found for record in split(b"".join(one.records))]
     assert records == content
     assert all(later.part > earlier.part for earlier, later in itertools.pairwise(found))
 
@@ -64,18 +64,18 @@ def test_of_an_endless_line_only_the_beginning_is_held_and_the_next_lines_keep_t
 
     found = list(blocks(io.BytesIO(gzip.compress(text))))
 
-    assert [(one.text[:5], one.line, one.position(0)) for one in found] == [
+    assert [(one.records[0][:5], one.line, one.position(0)) for one in found] == [
         (b"first", 1, "1"),
         (b"xxxxx", 2, "2"),
         (b"third", 3, "3"),
     ]
-    assert len(found[1].text) == lines.MAX_LINE_BYTES
+    assert len(found[1].records[0]) == lines.MAX_LINE_BYTES
     assert found[1].cut == 10_000_000 - lines.MAX_LINE_BYTES
 
 
 def test_parts_of_a_line_have_places_of_their_own() -> None:
-    assert Block(b"", 4).position(2) == "6"
-    assert Block(b"", 4, part=3).position(2) == "4.5"
+    assert Block([], 4).position(2) == "6"
+    assert Block([], 4, part=3).position(2) == "4.5"
 
 
 def test_a_byte_order_mark_is_dropped_at_the_beginning_of_an_object_only() -> None:
@@ -100,7 +100,7 @@ def test_a_truncated_object_gives_what_decodes_and_then_says_where_it_ends() -> 
     data = gzip.compress(b"".join(b"%s\n" % os.urandom(50).hex().encode() for _ in range(2000)))
     found: list[bytes] = []
     half = io.BytesIO(data[: len(data) // 2])
-    lines_of_half = (line for block in blocks(half) for line in block.text.split(b"\n"))
+    lines_of_half = (line for block in blocks(half) for line in block.records)
 
     with pytest.raises(Damaged, match=f"ends early, at byte {len(data) // 2}"):
         found.extend(lines_of_half)
