@@ -91,7 +91,7 @@ def build(settings: Settings, out: Path, target: Target = "lambda", bucket: str 
     templates = {name: template.to_dict() for name, template in root.stacks(settings).items()}
     out.mkdir(parents=True, exist_ok=True)
     artifacts = {}
-    for name in FUNCTIONS:
+    for name in _deployed(templates):
         artifacts[f"{name}.zip"] = _write_function(settings, name, target, out)
     for name, body in templates.items():  # the root comes last: it points at the others
         if uploads:
@@ -114,6 +114,13 @@ def build(settings: Settings, out: Path, target: Target = "lambda", bucket: str 
         package_command=None if bucket else _package_command(settings, out / "root.json", packaged),
         deploy_command=_deploy_command(settings, out / "root.json" if bucket else packaged),
     )
+
+
+def _deployed(templates: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The functions that the templates deploy, in the catalogue's order."""
+    resources = [resource for body in templates.values() for resource in body["Resources"].values()]
+    code = {item["Properties"]["Code"] for item in resources if item["Type"] == "AWS::Lambda::Function"}
+    return [name for name in FUNCTIONS if f"{name}.zip" in code]
 
 
 def _write_function(settings: Settings, name: str, target: Target, out: Path) -> dict[str, Any]:

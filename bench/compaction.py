@@ -1,4 +1,4 @@
-"""CPU and memory of the compaction worker beside DuckDB, Polars and the floor, on the same generated hour in one run."""
+"""CPU and memory of the compaction worker beside DuckDB, Polars and the floor, on the same generated hour."""
 
 import argparse
 import importlib.util

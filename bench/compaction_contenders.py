@@ -1,4 +1,4 @@
-"""One contender of the compaction measurement, a process of its own: `python -m bench.compaction_contenders NAME IN OUT`.
+"""One contender of the compaction measurement: `python -m bench.compaction_contenders NAME IN OUT`, a process each.
 
 Prints CPU seconds (user and system) of the work alone, without the start of the interpreter, and the peak memory.
 """

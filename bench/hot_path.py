@@ -28,9 +28,9 @@ ENVIRONMENT: Final = {
     "AWS_ENDPOINT_URL": wire_stub.ENDPOINT,
     "AWS_REGION": "eu-central-1",
     "AWS_DEFAULT_REGION": "eu-central-1",
-    "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
-    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
-    "AWS_SESSION_TOKEN": "t" * 400,  # as long as Lambda's are
+    "AWS_ACCESS_KEY_ID": "k" * 20,  # these three are as long as Lambda's are
+    "AWS_SECRET_ACCESS_KEY": "s" * 40,
+    "AWS_SESSION_TOKEN": "t" * 400,
     "READINGS_TABLE": "readings",
     "PROCESSED_BUCKET": "processed",
     "ALERTS_TOPIC_ARN": "arn:aws:sns:eu-central-1:123456789012:alerts",

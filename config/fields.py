@@ -54,7 +54,10 @@ _NAME = r"^[A-Za-z0-9{][A-Za-z0-9_{}-]*$"
 ResourceName = Annotated[str, Field(pattern=_NAME, max_length=128), Placeholders]
 FirehoseName = Annotated[str, Field(pattern=_NAME, max_length=64), Placeholders]
 FunctionName = Annotated[str, Field(pattern=_NAME, max_length=64), Placeholders]
+QueueName = Annotated[str, Field(pattern=_NAME, max_length=80), Placeholders]
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z0-9{][A-Za-z0-9_{}/+=.@-]*$", max_length=512), Placeholders]
 BucketName = Annotated[str, Field(pattern=r"^[a-z0-9{][a-z0-9{}-]*$", max_length=63), Placeholders]
+TopicPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}-]+/[A-Za-z0-9_{}-]+$", max_length=128), Placeholders]
 RuleName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_{}]+$", max_length=124), Placeholders]
 TrailName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9{}]+([_-][A-Za-z0-9{}]+)*$", min_length=3, max_length=128), Placeholders

@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from config.fields import (
     BucketName,
     DatabaseName,
-    Email,
     FirehoseName,
     FunctionName,
     MemoryMb,
@@ -16,6 +15,7 @@ from config.fields import (
     RuleName,
     ScheduleExpression,
     TagValue,
+    TopicPrefix,
     TrailName,
 )
 
@@ -35,31 +35,6 @@ class Security(Model):
 
     key_alias: ResourceName = Field("{system}-{suffix}", description="Alias of the KMS key, without `alias/`.")
     key_deletion_window_days: int = Field(30, ge=7, le=30, description="Days a scheduled key deletion can be undone.")
-
-
-class Bucket(Model):
-    """A data bucket. The account and the region are appended to its name, because bucket names are global."""
-
-    name: BucketName = Field(description="Start of the bucket's name.")
-    noncurrent_days: int = Field(30, ge=1, description="Days an overwritten or deleted object version is kept.")
-
-
-class RawBucket(Bucket):
-    """The archive of what devices sent."""
-
-    glacier_after_days: int | None = Field(
-        None,
-        ge=1,
-        description="Days after which objects of 128 KB and more move to Glacier Flexible Retrieval (smaller ones"
-        " would cost more there); unset means never.",
-    )
-
-
-class AccessLogs(Model):
-    """The bucket that receives the S3 access logs of the data buckets (SSE-S3: log delivery cannot use the key)."""
-
-    bucket_name: BucketName = Field("{system}-logs-{suffix}", description="Start of the bucket's name.")
-    retention_days: int = Field(365, ge=1, description="Days an access log is kept.")
 
 
 class Audit(Model):
@@ -85,10 +60,10 @@ class Audit(Model):
 class Ingest(Model):
     """How readings come in: MQTT topic, Kinesis stream, archive delivery."""
 
-    topic_prefix: str = Field(
-        "sensors/readings",
-        pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$",
-        description="First two levels of the MQTT topic; a device publishes to `<prefix>/<device>/data`.",
+    topic_prefix: TopicPrefix = Field(
+        "sensors/{system}-{suffix}",
+        description="First two levels of the MQTT topic; a device publishes to `<prefix>/<device>/data`. Topics belong"
+        " to the account and region: two environments there need two prefixes, or each gets what both are sent.",
     )
     rule_name: RuleName = Field("readings_rule_{suffix}", description="Name of the IoT topic rule.")
     stream_name: ResourceName = Field("readings-{suffix}", description="Name of the Kinesis stream.")
@@ -181,13 +156,6 @@ class Decoding(Model):
     future_tolerance_s: int = Field(300, ge=0, description="How far ahead of arrival a timestamp may be.")
 
 
-class Alerts(Model):
-    """Where alerts go."""
-
-    topic_name: ResourceName = Field("alerts-{suffix}", description="Name of the SNS topic.")
-    emails: tuple[Email, ...] = Field((), description="Addresses that are subscribed to the topic.")
-
-
 class Lake(Model):
     """The Iceberg table of all readings."""
 
@@ -211,13 +179,13 @@ class Compaction(Model):
     planner_memory_mb: MemoryMb = Field(1024, description="Memory of `plan_compaction`.")
     worker_memory_mb: MemoryMb = Field(
         1769,
-        description="Memory of `write_parquet`. It needs 512 at most; 1769 is one whole processor, which is what it uses.",
+        description="Memory of `write_parquet`. It needs 512; 1769 comes with one whole processor, all that it uses.",
     )
     worker_disk_mb: int = Field(
         2048,
         ge=512,
         le=10240,
-        description="Disk of `write_parquet`, where rows are sorted: about three quarters of a task's JSON, uncompressed.",
+        description="Disk of `write_parquet`, where rows are sorted: about the size of a task's JSON, uncompressed.",
     )
     file_mb: int = Field(128, ge=1, le=1024, description="Megabytes at which a Parquet file is complete.")
     bloom_filter: bool = Field(

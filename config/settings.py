@@ -8,31 +8,31 @@ from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
+from config.alerts import Alerts, Credentials
 from config.devices import Devices
 from config.fields import MetricName, Model
 from config.monitoring import Monitoring
+from config.network import Network
 from config.sections import (
-    AccessLogs,
-    Alerts,
     Audit,
-    Bucket,
     Compaction,
     Decoding,
     HotTable,
     Ingest,
     Lake,
     Metric,
-    RawBucket,
     Realtime,
     Security,
     Tags,
 )
+from config.storage import AccessLogs, ProcessedBucket, RawBucket
 
 CONFIG_DIR = Path(__file__).parent
 
 OVERRIDES = {
     "ENVIRONMENT_SUFFIX": ("suffix",),
     "AWS_REGION": ("region",),
+    "TOPIC_PREFIX": ("ingest", "topic_prefix"),
     "REPOSITORY": ("tags", "repository"),
     "COMMIT_SHA": ("tags", "commit_sha"),
     "COMMIT_AUTHOR": ("tags", "commit_author"),
@@ -59,8 +59,9 @@ class Settings(Model):
     tracing: bool = Field(True, description="X-Ray tracing of functions and state machines.")
     tags: Tags = Field(default_factory=Tags, description="Cost-allocation tags.")
     security: Security = Field(default_factory=Security, description="Encryption.")
+    network: Network = Field(default_factory=Network, description="Private network.")
     raw_bucket: RawBucket = Field(description="Archive of what devices sent.")
-    processed_bucket: Bucket = Field(description="Iceberg table, quarantine and run manifests.")
+    processed_bucket: ProcessedBucket = Field(description="Iceberg table, quarantine and run manifests.")
     access_logs: AccessLogs = Field(default_factory=AccessLogs, description="S3 access logs.")
     audit: Audit = Field(default_factory=Audit, description="Audit trail.")
     ingest: Ingest = Field(default_factory=Ingest, description="MQTT, stream and archive delivery.")
@@ -70,6 +71,7 @@ class Settings(Model):
     decoding: Decoding = Field(default_factory=Decoding, description="Decoder limits.")
     metrics: dict[MetricName, Metric] = Field(default_factory=dict, description="Declared metrics by name.")
     alerts: Alerts = Field(default_factory=Alerts, description="Notifications.")
+    credentials: Credentials | None = Field(None, description="Signing secret of the webhook; unset means none.")
     lake: Lake = Field(default_factory=Lake, description="Iceberg table.")
     compaction: Compaction = Field(default_factory=Compaction, description="Archive compaction.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Dashboard and alarms.")
@@ -92,6 +94,12 @@ class Settings(Model):
         for name, shared in users.items():
             if len(shared) > 1:
                 raise ValueError(f"{' and '.join(shared)} must differ, and all are '{name}'")
+        return self
+
+    @model_validator(mode="after")
+    def _webhook_signed(self) -> "Settings":
+        if self.alerts.webhook and not self.credentials:
+            raise ValueError("alerts.webhook needs the section [credentials]: its secret signs what is delivered")
         return self
 
     def name(self, template: str) -> str:

@@ -42,18 +42,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--speed", default="max", metavar="X", help="times as fast as recorded, or max (default: max)"
     )
     recorded.add_argument("--limit", type=int, metavar="N", help="send at most N rows")
+    target = parser.add_argument_group("another system than that of the environment local")
+    target.add_argument("--stack", metavar="NAME", help="its root stack, such as manufacturing-dev")
+    target.add_argument("--region", help="the region of that stack")
     parser.add_argument("--json", action="store_true", help="print the counts as JSON")
 
 
 def run(given: argparse.Namespace) -> int:
     """Send, then say what was sent and what the system must make of it; 130 after Ctrl-C. Raises FleetError."""
-    running = state.running()
-    if running is None:
+    emulator = state.running()
+    if emulator is None:
         print(state.NOT_RUNNING, file=sys.stderr)
         return 1
+    running = emulator.in_region(given.region)
     report = replay.Report()
     shipment = _recorded(given, report) if given.replay else _simulated(given)
-    site = Site.of(look(running)["outputs"])
+    site = _site(running, given.stack)
     with counting(Console(stderr=True, quiet=given.json)) as progress:
         sent = ship(running, site, shipment, progress)
     counts = sent.tally.as_dict() | {"devices": len(shipment.devices), "seconds": round(sent.seconds, 3)}
@@ -66,6 +70,13 @@ def run(given: argparse.Namespace) -> int:
     if sent.interrupted:
         return 130
     return 1 if sent.tally.refused or sent.tally.unacknowledged else 0
+
+
+def _site(running: state.Running, stack: str | None) -> Site:
+    found = look(running, stack)
+    if stack and not found["status"]:
+        raise FleetError(f"There is no stack {stack} in {running.region}: name the region of its settings as --region.")
+    return Site.of(found["outputs"])
 
 
 def _simulated(given: argparse.Namespace) -> Shipment:

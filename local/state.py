@@ -10,7 +10,7 @@ STATE_DIR = Path(__file__).parents[1] / ".local"
 NOT_RUNNING = "The embedded AWS is not running: make up (python -m local up --detach) starts it."
 HOST = "127.0.0.1"
 ACCESS_KEY = "test"  # MiniStack's root key: IAM is enforced for every other caller
-SECRET_KEY = "test"  # noqa: S105  (public: the emulator listens on loopback alone)
+SECRET_KEY = "test"  # noqa: S105 - public: the emulator listens on loopback alone
 MISLEADING = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN")
 """Variables that must not be set beside `Running.environ`: they belong to other credentials."""
 
@@ -27,6 +27,10 @@ class Running:
     region: str
     state_dir: str
     keep: bool
+
+    def in_region(self, region: str | None) -> "Running":
+        """The same emulator, looked at in another region; in this one when it is None."""
+        return dataclasses.replace(self, region=region or self.region)
 
     @property
     def endpoint(self) -> str:

@@ -26,8 +26,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if found["running"] else 1
 
 
-def look(running: process.Running | None) -> dict[str, Any]:
-    """The same as a dictionary: running, endpoint, mqtt, region, keep, pid, log, stack, status, outputs."""
+def look(running: process.Running | None, stack: str | None = None) -> dict[str, Any]:
+    """The same as a dictionary: running, endpoint, mqtt, region, keep, pid, log, stack, status, outputs.
+
+    `stack` is a root stack in the region of `running`, by default that of the environment `local`.
+    """
     if running is None:
         return {"running": False}
     cloudformation = boto3.client(
@@ -37,7 +40,7 @@ def look(running: process.Running | None) -> dict[str, Any]:
         aws_access_key_id=running.environ["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=running.environ["AWS_SECRET_ACCESS_KEY"],
     )
-    stack = config.load("local").stack_name
+    stack = stack or config.load("local").stack_name
     return {
         "running": True,
         "endpoint": running.endpoint,

@@ -13,7 +13,7 @@ from troposphere.logs import LogGroup
 
 from config.settings import Settings
 from templates.shared import iam
-from templates.shared.buckets import data_bucket, policy_title, tidy
+from templates.shared.buckets import data_bucket, expire, policy_title, tidy
 from templates.shared.log_groups import log_group
 from templates.shared.wiring import needs, offers
 
@@ -59,7 +59,7 @@ def _trail_bucket(template: Template, settings: Settings, key_arn: Ref, access_l
         audit.bucket_name,
         key_arn=key_arn,
         access_logs=access_logs,
-        lifecycle=[tidy(audit.noncurrent_days, expire_days=audit.retention_days)],
+        lifecycle=[tidy(audit.noncurrent_days), expire(audit.retention_days)],
         statements=_deliver(settings, Ref("TrailBucket")),
     )
 

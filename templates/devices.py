@@ -87,7 +87,7 @@ def _device_policy(settings: Settings) -> iot.Policy:
     """Connect as the thing that the certificate is attached to, publish to that thing's topic, and nothing else."""
     connect = iam.allow(iam.arn("iot", f"client/{THING}"), iot_actions.Connect, condition=iam.attached_thing())
     publish = iam.allow(
-        iam.arn("iot", f"topic/{settings.ingest.topic_prefix}/{THING}/data"),
+        iam.arn("iot", f"topic/{settings.name(settings.ingest.topic_prefix)}/{THING}/data"),
         iot_actions.Publish,
         condition=iam.attached_thing(),
     )
@@ -181,18 +181,14 @@ def _provisioning_role(settings: Settings) -> Role:
         [
             iam.allow(
                 things,
-                iot_actions.AttachThingPrincipal,
                 iot_actions.CreateThing,
                 iot_actions.DescribeThing,
-                iot_actions.ListThingPrincipals,
             ),
             iam.allow(
                 certificates,
                 iot_actions.AttachPolicy,
                 iot_actions.AttachPrincipalPolicy,
-                iot_actions.AttachThingPrincipal,
                 iot_actions.DescribeCertificate,
-                iot_actions.ListPrincipalThings,
                 iot_actions.UpdateCertificate,
             ),
             iam.allow(
@@ -203,9 +199,16 @@ def _provisioning_role(settings: Settings) -> Role:
                 iot_actions.GetPolicy,
                 iot_actions.ListTargetsForPolicy,
             ),
-            # IoT knows no resource for these
+            # IoT knows no resource for these: with one, AWS would refuse them
+            # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsiot.html)
             iam.allow(
-                iam.ANY, iot_actions.ListAttachedPolicies, iot_actions.ListPrincipalPolicies, iot_actions.RegisterThing
+                iam.ANY,
+                iot_actions.AttachThingPrincipal,
+                iot_actions.ListAttachedPolicies,
+                iot_actions.ListPrincipalPolicies,
+                iot_actions.ListPrincipalThings,
+                iot_actions.ListThingPrincipals,
+                iot_actions.RegisterThing,
             ),
         ],
         _from_iot(),

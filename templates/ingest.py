@@ -3,7 +3,7 @@
 from awacs import kinesis as kinesis_actions
 from awacs import kms, logs, s3
 from awacs.aws import Condition, StringEquals
-from troposphere import AccountId, Ref, Template, firehose, iot, kinesis
+from troposphere import AccountId, Delete, Ref, Template, firehose, iot, kinesis
 from troposphere.iam import Role
 from troposphere.logs import LogStream
 
@@ -43,7 +43,7 @@ def build(settings: Settings) -> Template:
         FirehoseName=delivery.ref(),
         ReadingsRuleName=readings_rule.ref(),
         RawPayloadRuleName=raw_payload_rule.ref(),
-        TopicPrefix=settings.ingest.topic_prefix,
+        TopicPrefix=settings.name(settings.ingest.topic_prefix),
     )
     return template
 
@@ -57,6 +57,9 @@ def _stream(settings: Settings, key_arn: Ref) -> kinesis.Stream:
         **({"ShardCount": settings.ingest.stream_shards} if provisioned else {}),
         RetentionPeriodHours=settings.ingest.stream_retention_h,
         StreamEncryption=kinesis.StreamEncryption(EncryptionType="KMS", KeyId=key_arn),
+        # what matters of it is in the archive within minutes
+        DeletionPolicy=Delete,
+        UpdateReplacePolicy=Delete,
     )
 
 
@@ -64,7 +67,7 @@ def _topic_rules(
     template: Template, settings: Settings, stream: kinesis.Stream, raw_bucket: Ref, key_arn: Ref
 ) -> list[iot.TopicRule]:
     """Two rules whose conditions complement each other, so that every message takes exactly one of them."""
-    topic = f"{settings.ingest.topic_prefix}/+/data"
+    topic = f"{settings.name(settings.ingest.topic_prefix)}/+/data"
     name = settings.name(settings.ingest.rule_name)
     rules = {"ReadingsRule": (name, READINGS_SQL), "RawPayloadRule": (f"{name}_raw", RAW_PAYLOAD_SQL)}
     names = [rule_name for rule_name, _ in rules.values()]

@@ -29,7 +29,7 @@ WATCHED = {
 def build(settings: Settings) -> Template:
     """Dashboard and alarms over everything the stacks before made."""
     template = Template("Dashboard and alarms")
-    watched = {name: needs(template, name, description) for name, description in WATCHED.items()}
+    watched = {name: needs(template, name, description) for name, description in _watched(settings).items()}
     topic_arn = needs(template, "AlertsTopicArn", "Topic that alarms publish to")
     add_alarms(template, settings, alarms(settings, watched), topic_arn)
     arns = {title: alarm.get_att("Arn") for title, alarm in template.resources.items()}
@@ -44,3 +44,14 @@ def build(settings: Settings) -> Template:
     )
     offers(template, DashboardName=dashboard.ref())
     return template
+
+
+def _watched(settings: Settings) -> dict[str, str]:
+    """What the stacks before offer: of those that only some systems have, what this one has."""
+    webhook = {"WebhookFailuresQueueName": "Queue of alerts that the webhook did not take"}
+    rotation = {"RotateSecretName": "Function that replaces the signing secret"}
+    return {
+        **WATCHED,
+        **(webhook if settings.alerts.webhook else {}),
+        **(rotation if settings.credentials else {}),
+    }

@@ -1,6 +1,4 @@
-"""Real time: the function that stores readings as they arrive, how it reads the stream, and where alerts go."""
-
-import hashlib
+"""Real time: the function that stores readings as they arrive, how it reads the stream, and the topic of its alerts."""
 
 from awacs import sns as sns_actions
 from awacs.aws import Allow, Bool, Condition, Deny, Principal, Statement
@@ -57,10 +55,6 @@ def _alerts_topic(template: Template, settings: Settings, key_arn: Ref) -> sns.T
     template.add_resource(
         sns.TopicPolicy("AlertsTopicPolicy", Topics=[topic.ref()], PolicyDocument=iam.policy(alarms, plain_http))
     )
-    for address in dict.fromkeys(settings.alerts.emails):
-        # Named by the address: numbered, the removal of one would move the others, and SNS would forget some of them.
-        title = f"AlertsEmail{hashlib.sha256(address.encode()).hexdigest()[:12]}"
-        template.add_resource(sns.SubscriptionResource(title, TopicArn=topic.ref(), Protocol="email", Endpoint=address))
     return topic
 
 

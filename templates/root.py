@@ -5,22 +5,28 @@ from collections.abc import Callable, Mapping
 from troposphere import Template
 
 from config.settings import Settings
-from templates import audit, batch, devices, ingest, monitoring, realtime, security, storage
+from templates import audit, batch, devices, ingest, monitoring, network, notifications, realtime, security, storage
 from templates.shared.limits import BuildError
 from templates.shared.wiring import nest, offers
 
 STACKS = {
     "security": security.build,
+    "network": network.build,
     "storage": storage.build,
     "audit": audit.build,
     "ingest": ingest.build,
     "devices": devices.build,
     "realtime": realtime.build,
+    "notifications": notifications.build,
     "batch": batch.build,
     "monitoring": monitoring.build,
 }
 
-OPTIONAL: dict[str, Callable[[Settings], bool]] = {"audit": lambda settings: settings.audit.enabled}
+OPTIONAL: dict[str, Callable[[Settings], bool]] = {
+    "network": lambda settings: settings.network.enabled,
+    "audit": lambda settings: settings.audit.enabled,
+    "notifications": notifications.is_wanted,
+}
 """Stacks that only some systems have."""
 
 

@@ -1,7 +1,7 @@
 """Security: the customer-managed key that encrypts every store, and who may use it for what."""
 
 from awacs import kms
-from awacs.aws import Action, Allow, ArnLike, Condition, Principal, Statement, StringEquals
+from awacs.aws import Action, Allow, ArnLike, BoolIfExists, Condition, Deny, Principal, Statement, StringEquals
 from troposphere import AccountId, Retain, Sub, Template
 from troposphere.kms import Alias, Key
 
@@ -43,7 +43,7 @@ CRYPTOGRAPHY = (
     kms.ReEncryptTo,
 )
 SERVICES = ("dynamodb", "kinesis", "s3", "sns")
-"""Services through which a role of this account may use the key, when the role's own policy allows it too."""
+"""Services that keep data of every system."""
 
 
 def build(settings: Settings) -> Template:
@@ -55,7 +55,15 @@ def build(settings: Settings) -> Template:
             Description=f"Data of {settings.stack_name}",
             EnableKeyRotation=True,
             PendingWindowInDays=settings.security.key_deletion_window_days,
-            KeyPolicy=iam.policy(_administer(), _work(), _encrypt_logs(), _deliver_alarms(), *_encrypt_trail(settings)),
+            KeyPolicy=iam.policy(
+                _administer(),
+                _work(settings),
+                _encrypt_logs(),
+                _deliver_alarms(),
+                *_fill_queues(settings),
+                *_encrypt_trail(settings),
+                _grant_to_services_only(),
+            ),
             # A deleted key is deleted data. No RetainExceptOnCreate: a key has no name that could be taken.
             DeletionPolicy=Retain,
             UpdateReplacePolicy=Retain,
@@ -85,9 +93,11 @@ def _administer() -> Statement:
     return _statement("AdministerByIam", _account(), ADMINISTRATION)
 
 
-def _work() -> Statement:
+def _work(settings: Settings) -> Statement:
     """Roles of this account, as far as their own policies go, and only through the services that keep our data."""
-    services = [Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}") for service in SERVICES]
+    optional = {"secretsmanager": bool(settings.credentials), "sqs": _has_queues(settings)}
+    used = (*SERVICES, *(service for service, is_used in optional.items() if is_used))
+    services = [Sub(f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}") for service in used]
     return _statement("UseThroughServices", _account(), CRYPTOGRAPHY, StringEquals("kms:ViaService", services))
 
 
@@ -95,7 +105,7 @@ def _encrypt_logs() -> Statement:
     """CloudWatch Logs, for the log groups of this account and region."""
     context = ArnLike("kms:EncryptionContext:aws:logs:arn", iam.arn("logs", "log-group:*"))
     principal = Principal("Service", Sub("logs.${AWS::Region}.${AWS::URLSuffix}"))
-    return _statement("EncryptLogs", principal, (*CRYPTOGRAPHY, kms.DescribeKey), context)
+    return _statement("EncryptLogs", principal, CRYPTOGRAPHY, context)
 
 
 def _deliver_alarms() -> Statement:
@@ -107,6 +117,20 @@ def _deliver_alarms() -> Statement:
         StringEquals("aws:SourceAccount", AccountId),
         ArnLike("aws:SourceArn", iam.arn("cloudwatch", "alarm:*")),
     )
+
+
+def _has_queues(settings: Settings) -> bool:
+    return bool(settings.alerts.queue or settings.alerts.webhook)
+
+
+def _fill_queues(settings: Settings) -> list[Statement]:
+    """SNS, for what the alerts topic puts into encrypted queues
+    (https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html)."""
+    if not _has_queues(settings):
+        return []
+    topic = ArnLike("aws:SourceArn", iam.arn("sns", settings.name(settings.alerts.topic_name)))
+    principal = Principal("Service", "sns.amazonaws.com")
+    return [_statement("FillQueues", principal, (kms.Decrypt, kms.GenerateDataKey), topic)]
 
 
 def _encrypt_trail(settings: Settings) -> list[Statement]:
@@ -122,3 +146,16 @@ def _encrypt_trail(settings: Settings) -> list[Statement]:
         _statement("EncryptTrail", principal, encryption, its_files),
         _statement("DescribeForTrail", principal, (kms.DescribeKey,), StringEquals("aws:SourceArn", arn)),
     ]
+
+
+def _grant_to_services_only() -> Statement:
+    """A grant is a right that stands in no policy: nobody gives one but through an AWS service that needs it."""
+    neither = {"kms:GrantIsForAWSResource": "false", "aws:PrincipalIsAWSService": "false"}
+    return Statement(
+        Sid="GrantToServicesOnly",
+        Effect=Deny,
+        Principal=Principal("*"),
+        Action=[kms.CreateGrant],
+        Resource=[iam.ANY],
+        Condition=Condition(BoolIfExists(neither)),
+    )

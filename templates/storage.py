@@ -4,7 +4,7 @@ from troposphere import AccountId, Ref, Template, dynamodb, glue, s3
 
 from config.settings import Settings
 from templates.shared.alarm_catalogue import ERRORS_FILTER
-from templates.shared.buckets import KEEP, access_logs_bucket, data_bucket, move_to_glacier, tidy
+from templates.shared.buckets import KEEP, access_logs_bucket, data_bucket, expire, move, tidy
 from templates.shared.wiring import needs, offers
 
 TIME_KEY = "timestamp"
@@ -40,7 +40,6 @@ def _logged(settings: Settings) -> list[str]:
 def _raw_bucket(template: Template, settings: Settings, key_arn: Ref, access_logs: s3.Bucket) -> s3.Bucket:
     """The archive, and what could not be delivered to it."""
     bucket = settings.raw_bucket
-    glacier = [move_to_glacier(bucket.glacier_after_days)] if bucket.glacier_after_days else []
     undelivered = s3.MetricsConfiguration(Id=ERRORS_FILTER, Prefix="errors/")
     return data_bucket(
         template,
@@ -49,14 +48,28 @@ def _raw_bucket(template: Template, settings: Settings, key_arn: Ref, access_log
         bucket.name,
         key_arn=key_arn,
         access_logs=access_logs,
-        lifecycle=[tidy(bucket.noncurrent_days), *glacier],
+        lifecycle=[
+            tidy(bucket.noncurrent_days, bucket.incomplete_upload_days),
+            expire(bucket.expire_after_days),
+            *move(bucket.transitions),
+        ],
         MetricsConfigurations=[undelivered],
     )
 
 
 def _processed_bucket(template: Template, settings: Settings, key_arn: Ref, access_logs: s3.Bucket) -> s3.Bucket:
-    """Iceberg table, quarantine, run manifests and what the event source gave up."""
+    """Iceberg table, quarantine, run manifests and what the event source gave up.
+
+    Table and manifests say what is committed, and never expire. Each place has a rule of its own for what expires,
+    because two rules that expire the same objects may be refused as overlapping.
+    """
     bucket = settings.processed_bucket
+    kept_days = {
+        "aws/lambda/": bucket.set_aside_days,
+        "quarantine/": bucket.quarantine_days,
+        "runs/": None,
+        "warehouse/": None,
+    }
     return data_bucket(
         template,
         settings,
@@ -64,7 +77,11 @@ def _processed_bucket(template: Template, settings: Settings, key_arn: Ref, acce
         bucket.name,
         key_arn=key_arn,
         access_logs=access_logs,
-        lifecycle=[tidy(bucket.noncurrent_days)],
+        lifecycle=[
+            tidy(bucket.noncurrent_days, bucket.incomplete_upload_days),
+            *(expire(days, prefix) for prefix, days in kept_days.items()),
+            *move(bucket.transitions),
+        ],
     )
 
 

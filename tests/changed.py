@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from config.settings import Settings
+from config.settings import Settings, load
 
 
 def changed(settings: Settings, **sections: object) -> Settings:
@@ -24,3 +24,35 @@ def _merged(value: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, A
         else:
             merged[field] = change
     return merged
+
+
+def with_all_channels(settings: Settings) -> Settings:
+    """The settings with every way of hearing of an alert."""
+    return changed(
+        settings,
+        credentials={},
+        alerts={
+            "emails": ["ada@example.com"],
+            "sms": ["+4915112345678"],
+            "queue": {},
+            "webhook": {"url": "https://alerts.example.com/sensorkeep?plant=1"},
+        },
+    )
+
+
+def everything_on() -> Settings:
+    """A system that has whatever settings can switch on."""
+    return changed(
+        with_all_channels(load("manufacturing", {})),
+        audit={"data_events": "all"},
+        devices={"rule_log_level": "INFO"},
+        network={"enabled": True, "gateway_prefix_lists": ["pl-0000000a", "pl-0000000b"]},
+        raw_bucket={"expire_after_days": 3650},
+        processed_bucket={
+            "transitions": [{"after_days": 30, "storage_class": "STANDARD_IA"}],
+            "quarantine_days": 365,
+            "set_aside_days": 365,
+        },
+        hot_table={"sensor_type_index": {"name": "SensorTypeIndex"}},
+        realtime={"function": {"reserved_concurrency": 5}},
+    )

@@ -17,7 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's largest window, gzip framing only
 _CHUNK_BYTES = 64 * 1024
-_BLOCK_BYTES = 960 * 1024  # of decompressed text at once: an object of zeros does not fill the memory
+_BLOCK_BYTES = 480 * 1024  # of decompressed text at once: an object of zeros does not fill the memory
 
 # A JSON text has `}` before `{` in strings only; what is between quotes, or after the last one, is passed over.
 _BOUNDARY = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|(?P<end>\}[ \t\r]*+)(?=\{)', re.DOTALL)

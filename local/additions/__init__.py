@@ -1,6 +1,7 @@
 """Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
 
 from local.additions import (
+    acting_roles,
     alarms,
     authorization,
     composite_alarms,
@@ -10,9 +11,18 @@ from local.additions import (
     iot_actions,
     iot_logging,
     kinesis_poller,
+    lifecycle,
+    names,
+    nested_change_sets,
+    nested_stacks,
     nested_update,
+    network,
+    notifications,
     retention,
+    rotation,
     rule_sql,
+    secret_versions,
+    tags,
     trails,
 )
 
@@ -24,14 +34,24 @@ class Additions:
     """Everything that is installed, and what of it runs."""
 
     def __init__(self) -> None:
+        acting_roles.install()
         alarms.install()
         authorization.install()
         composite_alarms.install()
         embedded_metrics.install()
         function_errors.install()
+        lifecycle.install()
+        names.install()
+        nested_change_sets.install()
+        nested_stacks.install()
         nested_update.install()
+        network.install()
+        notifications.install()
         retention.install()
+        rotation.install()
         rule_sql.install()
+        secret_versions.install()
+        tags.install()
         trails.install()
         iot_actions.install()
         iot_logging.install()

@@ -7,7 +7,7 @@ in this process gets the loopback address instead, so that no part of the embedd
 import socket
 from typing import Any
 
-WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what we refuse to bind)
+WILDCARDS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what we refuse to bind
 
 
 def install() -> None:

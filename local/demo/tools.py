@@ -11,17 +11,17 @@ class ToolError(Exception):
     """A command failed; the message is what it said."""
 
 
-def compact() -> dict[str, Any]:
+def compact(*options: str) -> dict[str, Any]:
     """Compact everything that has arrived, the hour still open included; the run's report."""
     now = datetime.datetime.now(datetime.UTC)
     end = now.replace(minute=0, second=0, microsecond=0) + datetime.timedelta(hours=1)
-    report: dict[str, Any] = _ops("compact", "--follow", "--to", end.isoformat())
+    report: dict[str, Any] = _ops("compact", "--follow", "--to", end.isoformat(), *options)
     return report
 
 
-def query(sql: str) -> list[dict[str, Any]]:
+def query(sql: str, *options: str) -> list[dict[str, Any]]:
     """The rows of a query of the Iceberg table."""
-    answer = _ops("query", sql)
+    answer = _ops("query", sql, *options)
     return [dict(zip(answer["columns"], row, strict=True)) for row in answer["rows"]]
 
 

@@ -79,7 +79,7 @@ class Registry:
     def trust_anchor(self) -> Path:
         """The certificate of the authority that signed the broker's own."""
         path = self.folder / "ca.pem"
-        with urllib.request.urlopen(f"{self._endpoint}/_ministack/iot/ca.pem", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{self._endpoint}/_ministack/iot/ca.pem", timeout=10) as answer:  # noqa: S310 - an endpoint of the settings
             path.write_bytes(answer.read())
         return path
 

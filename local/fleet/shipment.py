@@ -34,8 +34,12 @@ class Delivery:
 
 
 def ship(running: Running, site: Site, shipment: Shipment, progress: Progress) -> Delivery:
-    """Give every device its certificate, then send everything to its topic. Raises FleetError."""
-    registry = Registry(running, Path(running.state_dir) / "devices", site)
+    """Give every device its certificate, then send everything to its topic. Raises FleetError.
+
+    The site is one of the region of `running`; each has certificates of its own.
+    """
+    folder = Path(running.state_dir) / "devices" / running.region / site.thing_type
+    registry = Registry(running, folder, site)
     named = registry.provision(shipment.devices)
     devices = list(progress.track(named, len(shipment.devices), description="certificates"))
     anchor = registry.trust_anchor()

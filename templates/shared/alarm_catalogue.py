@@ -26,6 +26,7 @@ def alarms(settings: Settings, watched: Watched) -> Iterator[Alarm]:
     yield from _hot_table(settings, watched)
     yield from _compaction(settings, watched)
     yield from _steps(settings, watched)
+    yield from _notifications(settings, watched)
 
 
 def _ingest(settings: Settings, watched: Watched) -> Iterator[Alarm]:
@@ -192,4 +193,24 @@ def _steps(settings: Settings, watched: Watched) -> Iterator[Alarm]:
             metric("AWS/Lambda", "Errors", "Sum", {"FunctionName": watched[output]}),
             settings.monitoring.step_errors,
             harmful=False,  # see the compaction as a whole
+        )
+
+
+def _notifications(settings: Settings, watched: Watched) -> Iterator[Alarm]:
+    if settings.alerts.webhook:
+        queue = {"QueueName": watched["WebhookFailuresQueueName"]}
+        yield Alarm(
+            "AlertsUndelivered",
+            "Alerts did not reach the webhook: they lie in the queue of its failures.",
+            metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", queue),
+            0,
+            missing="ignore",  # SQS falls silent about a queue that nobody touches, and its messages stay
+        )
+    if settings.credentials:
+        yield Alarm(
+            "RotationFailed",
+            "The secret that signs the webhook could not be replaced; the one before stays valid.",
+            metric("AWS/Lambda", "Errors", "Sum", {"FunctionName": watched["RotateSecretName"]}),
+            0,
+            harmful=False,
         )

@@ -1,6 +1,6 @@
 """Buckets: private, versioned, encrypted, logged and tidied, with the policies that go with them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from awacs import s3 as s3_actions
@@ -8,10 +8,16 @@ from awacs.aws import Allow, ArnLike, Condition, Principal, Statement, StringEqu
 from troposphere import AccountId, Ref, Retain, RetainExceptOnCreate, Template, s3
 
 from config.settings import Settings
+from config.storage import Transition
 from templates.shared import iam
 from templates.shared.naming import bucket_name
+from templates.shared.suppressions import suppress
 
-INCOMPLETE_UPLOAD_DAYS = 7  # longer than any upload of ours could still be running
+INCOMPLETE_UPLOAD_DAYS = 7  # for buckets of logs: longer than any upload to them could still be running
+
+MOVED_OBJECTS = "all_storage_classes_128K"
+"""Those under 128 KB stay: elsewhere they are billed as if they had 128 KB, and in Glacier with 40 KB on top
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html)."""
 
 KEEP = {"DeletionPolicy": RetainExceptOnCreate, "UpdateReplacePolicy": Retain}
 """Data outlives its stack, except when the deployment that created it is rolled back."""
@@ -70,37 +76,51 @@ def access_logs_bucket(template: Template, settings: Settings, sources: Iterable
             ]
         ),
     )
-    return _bucket(
+    bucket = _bucket(
         template,
         settings,
         "AccessLogsBucket",
         settings.access_logs.bucket_name,
         encryption=s3.ServerSideEncryptionRule(ServerSideEncryptionByDefault=by_s3),
-        lifecycle=[tidy(noncurrent_days=1, expire_days=settings.access_logs.retention_days)],
+        lifecycle=[tidy(noncurrent_days=1), expire(settings.access_logs.retention_days)],
         statements=[deliver],
     )
+    suppress(
+        bucket, "A bucket that logged its own logs would never rest.", "CKV_AWS_18", "s3_bucket_logging_enabled_check"
+    )
+    suppress(bucket, "S3 delivers access logs to SSE-S3 alone.", "s3_bucket_default_encryption_kms_check")
+    return bucket
 
 
-def tidy(noncurrent_days: int, expire_days: int | None = None) -> s3.LifecycleRule:
-    """What nobody can see any more does not cost for ever: old versions, delete markers, incomplete uploads.
-
-    With `expire_days`, objects are deleted at that age; then S3 clears the delete markers by itself, and a rule that
-    names both is refused (https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleExpiration.html).
-    """
-    expiration = {"ExpirationInDays": expire_days} if expire_days else {"ExpiredObjectDeleteMarker": True}
+def tidy(noncurrent_days: int, incomplete_upload_days: int = INCOMPLETE_UPLOAD_DAYS) -> s3.LifecycleRule:
+    """What nobody can see any more does not cost for ever: old versions, incomplete uploads."""
     return s3.LifecycleRule(
         Id="Tidy",
         Status="Enabled",
         NoncurrentVersionExpiration=s3.NoncurrentVersionExpiration(NoncurrentDays=noncurrent_days),
-        AbortIncompleteMultipartUpload=s3.AbortIncompleteMultipartUpload(DaysAfterInitiation=INCOMPLETE_UPLOAD_DAYS),
-        **expiration,
+        AbortIncompleteMultipartUpload=s3.AbortIncompleteMultipartUpload(DaysAfterInitiation=incomplete_upload_days),
     )
 
 
-def move_to_glacier(days: int) -> s3.LifecycleRule:
-    """Move objects to Glacier Flexible Retrieval; S3 leaves those under 128 KB, which would cost more there."""
-    move = s3.LifecycleRuleTransition(StorageClass="GLACIER", TransitionInDays=days)
-    return s3.LifecycleRule(Id="Glacier", Status="Enabled", Transitions=[move])
+def expire(days: int | None, prefix: str = "") -> s3.LifecycleRule:
+    """Delete the objects below `prefix` at this age; None: only the delete markers that no longer hide anything.
+
+    With an age, S3 clears those markers by itself, and a rule that names both is refused
+    (https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleExpiration.html).
+    """
+    expiration = {"ExpirationInDays": days} if days else {"ExpiredObjectDeleteMarker": True}
+    return s3.LifecycleRule(
+        Id=f"Expire {prefix}".strip(), Status="Enabled", **({"Prefix": prefix} if prefix else {}), **expiration
+    )
+
+
+def move(transitions: Sequence[Transition]) -> list[s3.LifecycleRule]:
+    """Move objects to cheaper storage classes; no rule when there is nowhere to move them."""
+    moves = [
+        s3.LifecycleRuleTransition(StorageClass=each.storage_class, TransitionInDays=each.after_days)
+        for each in transitions
+    ]
+    return [s3.LifecycleRule(Id="Move", Status="Enabled", Transitions=moves)] if moves else []
 
 
 def _bucket(
@@ -118,7 +138,9 @@ def _bucket(
         title,
         BucketName=bucket_name(settings, name),
         BucketEncryption=s3.BucketEncryption(ServerSideEncryptionConfiguration=[encryption]),
-        LifecycleConfiguration=s3.LifecycleConfiguration(Rules=list(lifecycle)),
+        LifecycleConfiguration=s3.LifecycleConfiguration(
+            Rules=list(lifecycle), TransitionDefaultMinimumObjectSize=MOVED_OBJECTS
+        ),
         OwnershipControls=s3.OwnershipControls(Rules=[s3.OwnershipControlsRule(ObjectOwnership="BucketOwnerEnforced")]),
         PublicAccessBlockConfiguration=s3.PublicAccessBlockConfiguration(
             BlockPublicAcls=True, BlockPublicPolicy=True, IgnorePublicAcls=True, RestrictPublicBuckets=True
@@ -126,6 +148,14 @@ def _bucket(
         VersioningConfiguration=s3.VersioningConfiguration(Status="Enabled"),
         **KEEP,
         **options,
+    )
+    suppress(
+        bucket, "Nothing waits for single objects: the runs list what has come.", "s3_event_notifications_enabled_check"
+    )
+    suppress(
+        bucket,
+        "Versions and Retain keep data against mistakes; a lock would keep it against its owner's settings too.",
+        "s3_bucket_object_lock_enabled_check",
     )
     template.add_resource(bucket)
     document = iam.policy(iam.refuse_plain_http(bucket.ref()), *statements)

@@ -2,18 +2,31 @@
 
 from dataclasses import dataclass
 
-from awacs import dynamodb, glue, kms, s3, sns
+from awacs import dynamodb, glue, kms, s3, secretsmanager, sns
+from awacs import sqs as sqs_actions
 from awacs.aws import Statement
+from troposphere import sqs
 
+from config.alerts import Webhook
 from config.settings import Settings
 from templates.shared import iam
 from templates.shared.functions import FunctionSpec
 from templates.shared.naming import own_name
 
-FUNCTIONS = ("process_readings", "plan_compaction", "write_parquet", "commit_table")
+FUNCTIONS = (
+    "process_readings",
+    "plan_compaction",
+    "write_parquet",
+    "commit_table",
+    "rotate_secret",
+    "deliver_webhook",
+)
 """Folders below `lambdas/` that become one zip each."""
 
 BATCH_TIMEOUT_S = 900  # Lambda's most: a step of the state machine has no one waiting for it
+ALERTING_MEMORY_MB = 256  # they wait for others; less would make boto3 slow to load
+WEBHOOK_RESERVE_S = 20
+"""For the secret and the queue; the delivery itself may be done twice, with the keys read anew."""
 ON_FAILURE_KEYS = "aws/lambda/*"
 """Where Lambda puts the records of a batch that it gives up; the prefix is Lambda's own."""
 
@@ -30,6 +43,7 @@ def process_readings(
         memory_mb=size.memory_mb,
         timeout_s=size.timeout_s,
         reserved_concurrency=size.reserved_concurrency,
+        after_failure="Its event source puts the records it gives up into the processed bucket.",
         environment={"READINGS_TABLE": table, "PROCESSED_BUCKET": processed, "ALERTS_TOPIC_ARN": topic_arn},
         statements=[
             iam.read_stream(stream_arn),
@@ -43,6 +57,57 @@ def process_readings(
             iam.use_key(key_arn, "s3", kms.GenerateDataKey),
             iam.allow(topic_arn, sns.Publish),
             iam.use_key(key_arn, "sns", kms.Decrypt, kms.GenerateDataKey),
+        ],
+    )
+
+
+def rotate_secret(settings: Settings, *, key_arn: object, secret_arn: object) -> FunctionSpec:
+    """Replaces the signing secret, a step at a time."""
+    return FunctionSpec(
+        folder="rotate_secret",
+        name=own_name(settings, "rotate-secret"),
+        description="Replace the secret that signs the webhook",
+        memory_mb=ALERTING_MEMORY_MB,
+        timeout_s=30,
+        after_failure="Secrets Manager asks again; until a step succeeds, the secret in use stays.",
+        environment={},
+        statements=[
+            iam.allow(
+                secret_arn,
+                secretsmanager.DescribeSecret,
+                secretsmanager.GetSecretValue,
+                secretsmanager.PutSecretValue,
+                secretsmanager.UpdateSecretVersionStage,
+            ),
+            iam.use_key(key_arn, "secretsmanager", kms.Decrypt, kms.GenerateDataKey),
+        ],
+    )
+
+
+def deliver_webhook(
+    settings: Settings, webhook: Webhook, *, key_arn: object, secret_arn: object, failures: sqs.Queue
+) -> FunctionSpec:
+    """Posts the messages of the alerts topic to the webhook's receiver."""
+    return FunctionSpec(
+        folder="deliver_webhook",
+        name=own_name(settings, "deliver-webhook"),
+        description="Post alerts to the webhook, signed",
+        memory_mb=ALERTING_MEMORY_MB,
+        timeout_s=2 * webhook.timeout_s + WEBHOOK_RESERVE_S,
+        after_failure="Its on-failure destination is the queue of alerts that were not taken.",
+        needs_internet=True,
+        environment={
+            "WEBHOOK_URL": webhook.url,
+            "WEBHOOK_TIMEOUT_S": str(webhook.timeout_s),
+            "WEBHOOK_ALLOW_PRIVATE": str(webhook.allow_private_addresses).lower(),
+            "SECRET_ARN": secret_arn,
+            "FAILURES_QUEUE_URL": failures.ref(),
+        },
+        statements=[
+            iam.allow(secret_arn, secretsmanager.GetSecretValue),
+            iam.use_key(key_arn, "secretsmanager", kms.Decrypt),
+            iam.allow(failures.get_att("Arn"), sqs_actions.SendMessage),
+            iam.use_key(key_arn, "sqs", kms.Decrypt, kms.GenerateDataKey),
         ],
     )
 
@@ -131,6 +196,7 @@ def _step(
         memory_mb=memory_mb,
         disk_mb=disk_mb,
         timeout_s=BATCH_TIMEOUT_S,
+        after_failure="Step Functions waits for its answer: the run retries, fails by name and can be redriven.",
         environment={"RAW_BUCKET": lake.raw, "PROCESSED_BUCKET": lake.processed, "LAKE_DATABASE": lake.database},
         statements=[*statements, iam.use_key(lake.key_arn, "s3", kms.Decrypt, kms.GenerateDataKey)],
     )

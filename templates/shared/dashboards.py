@@ -31,6 +31,7 @@ def body(settings: Settings, alarms: Iterable[str]) -> dict[str, list[Widget]]:
         "Hot table": _hot_table(settings),
         "Archive": _archive(),
         "Compaction": _compaction(settings),
+        **({"Webhook": _webhook(settings)} if settings.alerts.webhook else {}),
     }
     placed = [*_top(settings, alarms)]
     for heading, widgets in sections.items():
@@ -189,4 +190,13 @@ def _compaction(settings: Settings) -> list[Widget]:
         _graph("Records and rows", _lines(NAMESPACE, service, **rows)),
         _graph("Files written", _lines(NAMESPACE, service, FilesWritten="Sum")),
         _graph("Steps: duration, ms", *(_lines("AWS/Lambda", step, Duration="Maximum") for step in steps)),
+    ]
+
+
+def _webhook(settings: Settings) -> list[Widget]:
+    service = {"service": settings.stack_name}
+    waiting = {"QueueName": "${WebhookFailuresQueueName}"}
+    return [
+        _graph("Tries", _lines(NAMESPACE, service, WebhooksDelivered="Sum", WebhooksFailed="Sum")),
+        _graph("Given up", _lines("AWS/SQS", waiting, ApproximateNumberOfMessagesVisible="Maximum")),
     ]

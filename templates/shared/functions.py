@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from awacs.aws import Statement
-from troposphere import Template, awslambda
+from troposphere import Ref, Split, Template, awslambda
 
 from config.settings import Settings
 from templates.shared import iam
 from templates.shared.log_groups import log_group
 from templates.shared.naming import logical_id
-from templates.shared.wiring import local_file
+from templates.shared.suppressions import suppress
+from templates.shared.wiring import local_file, needs
 
 NAMESPACE = "Sensorkeep"
 """CloudWatch namespace of the metrics that functions emit."""
@@ -28,6 +29,10 @@ class FunctionSpec:
     statements: list[Statement]
     reserved_concurrency: int | None = None
     disk_mb: int | None = None
+    after_failure: str | None = None
+    """What becomes of an invocation that fails for good, where no dead-letter queue receives it."""
+    needs_internet: bool = False
+    """It calls what is no AWS service: the private network has no way out, and so it stays outside of it."""
 
 
 def add_function(template: Template, settings: Settings, spec: FunctionSpec, key_arn: object) -> awslambda.Function:
@@ -35,6 +40,8 @@ def add_function(template: Template, settings: Settings, spec: FunctionSpec, key
     title = logical_id(spec.folder)
     logs = template.add_resource(log_group(f"{title}Logs", settings, f"/aws/lambda/{spec.name}", key_arn))
     own = [iam.write_logs(logs.get_att("Arn")), *([iam.trace()] if settings.tracing else [])]
+    if settings.network.enabled and not spec.needs_internet:
+        own += iam.work_in_network(spec.name)  # also when it is not attached: to give its interfaces back
     role = template.add_resource(iam.role(f"{title}Role", "lambda.amazonaws.com", own + spec.statements))
     options: dict[str, object] = {}
     if settings.tracing:
@@ -43,6 +50,8 @@ def add_function(template: Template, settings: Settings, spec: FunctionSpec, key
         options["ReservedConcurrentExecutions"] = spec.reserved_concurrency
     if spec.disk_mb is not None:
         options["EphemeralStorage"] = awslambda.EphemeralStorage(Size=spec.disk_mb)
+    if settings.network.holds_functions and not spec.needs_internet:
+        options["VpcConfig"] = _private_network(template)
     function = awslambda.Function(
         title,
         FunctionName=spec.name,
@@ -58,7 +67,33 @@ def add_function(template: Template, settings: Settings, spec: FunctionSpec, key
         Role=role.get_att("Arn"),
         **options,
     )
+    _say_what_it_lacks(function, spec)
     return template.add_resource(function)
+
+
+def _say_what_it_lacks(function: awslambda.Function, spec: FunctionSpec) -> None:
+    suppress(
+        function, "The variables are names, ARNs and limits; Lambda encrypts them with its own key.", "CKV_AWS_173"
+    )
+    if spec.reserved_concurrency is None:
+        suppress(function, "A reserve fails on accounts with a small quota: it is for the settings.", "CKV_AWS_115")
+    if spec.after_failure is not None:
+        suppress(function, spec.after_failure, "CKV_AWS_116")
+    if "VpcConfig" not in function.properties:
+        away = "It calls what is no AWS service, and the private network has no way out."
+        unasked = "It calls nothing but AWS, over TLS; a network around it is for the settings."
+        suppress(function, away if spec.needs_internet else unasked, "CKV_AWS_117", "lambda_inside_vpc_check")
+
+
+def _private_network(template: Template) -> awslambda.VPCConfig:
+    """The subnets and the security group of the stack `network`; all functions of a stack share its parameters."""
+    subnets = _given_once(template, "PrivateSubnetIds", "Subnets of the functions, with commas between them")
+    group = _given_once(template, "FunctionSecurityGroupId", "Security group of the functions")
+    return awslambda.VPCConfig(SubnetIds=Split(",", subnets), SecurityGroupIds=[group])
+
+
+def _given_once(template: Template, name: str, description: str) -> Ref:
+    return Ref(name) if name in template.parameters else needs(template, name, description)
 
 
 def _common_environment(settings: Settings) -> dict[str, object]:

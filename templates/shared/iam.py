@@ -1,9 +1,10 @@
 """Roles, the statements they are made of, and every ARN that is not an attribute of a resource of the same stack."""
 
-from awacs import kinesis, logs, s3, sts, xray
+from awacs import ec2, kinesis, logs, s3, sts, xray
 from awacs.aws import (
     Action,
     Allow,
+    ArnEquals,
     ArnLike,
     Condition,
     Deny,
@@ -90,6 +91,29 @@ def look_for_keys(bucket: object) -> Statement:
 def write_logs(log_group_arn: object) -> Statement:
     """Write to a log group that exists. A function that may create its group would bring a deleted one back."""
     return allow(log_group_arn, logs.CreateLogStream, logs.PutLogEvents)
+
+
+def work_in_network(function: str) -> list[Statement]:
+    """Let Lambda make and give back the network interfaces of the function of this name, and not the function itself
+    (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html).
+    """
+    look = (ec2.DescribeNetworkInterfaces, ec2.DescribeSubnets)
+    assign = (ec2.AssignPrivateIpAddresses, ec2.UnassignPrivateIpAddresses)
+    own_code = Condition(ArnEquals("lambda:SourceFunctionArn", arn("lambda", f"function:{function}")))
+    return [
+        allow(ANY, *look),  # EC2 describes all or nothing
+        allow(arn("ec2", "network-interface/*"), ec2.CreateNetworkInterface, *assign),
+        # Lambda asks whether it may delete before there is an interface to name; `network-interface/*` does not match
+        allow(arn("ec2", "*/*"), ec2.DeleteNetworkInterface),
+        allow(arn("ec2", "subnet/*"), ec2.CreateNetworkInterface),
+        allow(arn("ec2", "security-group/*"), ec2.CreateNetworkInterface),
+        Statement(
+            Effect=Deny,
+            Action=[ec2.CreateNetworkInterface, ec2.DeleteNetworkInterface, *assign, *look],
+            Resource=[ANY],
+            Condition=own_code,
+        ),
+    ]
 
 
 def trace() -> Statement:

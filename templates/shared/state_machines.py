@@ -13,6 +13,7 @@ from config.settings import Settings
 from templates.shared import iam
 from templates.shared.limits import BuildError
 from templates.shared.log_groups import log_group
+from templates.shared.suppressions import suppress
 
 DEFINITIONS = Path(__file__).parents[2] / "stepfunctions"
 PLACEHOLDER = re.compile(r"\$\{(\w+)\}")
@@ -63,20 +64,25 @@ def add_state_machine(
     destination = stepfunctions.LogDestination(
         CloudWatchLogsLogGroup=stepfunctions.CloudWatchLogsLogGroup(LogGroupArn=group.get_att("Arn"))
     )
-    return template.add_resource(
-        stepfunctions.StateMachine(
-            title,
-            StateMachineName=name,
-            StateMachineType="STANDARD",
-            RoleArn=role.get_att("Arn"),
-            DefinitionString=definition_string,
-            DefinitionSubstitutions=dict(references),
-            LoggingConfiguration=stepfunctions.LoggingConfiguration(
-                Level="ERROR", IncludeExecutionData=True, Destinations=[destination]
-            ),
-            TracingConfiguration=stepfunctions.TracingConfiguration(Enabled=settings.tracing),
-        )
+    machine = stepfunctions.StateMachine(
+        title,
+        StateMachineName=name,
+        StateMachineType="STANDARD",
+        RoleArn=role.get_att("Arn"),
+        DefinitionString=definition_string,
+        DefinitionSubstitutions=dict(references),
+        LoggingConfiguration=stepfunctions.LoggingConfiguration(
+            Level="ERROR", IncludeExecutionData=True, Destinations=[destination]
+        ),
+        TracingConfiguration=stepfunctions.TracingConfiguration(Enabled=settings.tracing),
     )
+    if not settings.tracing:
+        suppress(
+            machine,
+            "The settings of this environment do without X-Ray.",
+            "step_functions_state_machine_tracing_enabled_check",
+        )
+    return template.add_resource(machine)
 
 
 def run_distributed_map(name: str, label: str) -> list[Statement]:

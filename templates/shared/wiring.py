@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from troposphere import AWSHelperFn, Output, Parameter, Ref, Template
+from troposphere import AWSHelperFn, Delete, Output, Parameter, Ref, Template
 from troposphere.cloudformation import Stack
 
 from templates.shared.limits import BuildError
@@ -40,7 +40,8 @@ def nest(root: Template, name: str, child: Template, offered: Mapping[str, objec
         )
     if twice := sorted(set(child.outputs) & set(offered)):
         raise BuildError(f"Stack {title} offers {twice}, which an earlier stack offers already. Rename one of them.")
-    stack = Stack(title, TemplateURL=local_file(f"{name}.json"))
+    # what holds data in it says for itself that it is kept
+    stack = Stack(title, TemplateURL=local_file(f"{name}.json"), DeletionPolicy=Delete, UpdateReplacePolicy=Delete)
     if child.parameters:
         stack.Parameters = {parameter: offered[parameter] for parameter in sorted(child.parameters)}
     root.add_resource(stack)

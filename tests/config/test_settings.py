@@ -70,6 +70,8 @@ def test_a_name_with_a_path_is_no_environment(tmp_path):
         ("[stream]\nshards = 2", "stream", "allowed here: access_logs"),
         ("[ingest]\nstream_name = 'a-{stage}'", "ingest.stream_name", "only the placeholders {system} and {suffix}"),
         ("[alerts]\nemails = ['nobody']", "alerts.emails.0", "match pattern"),
+        ("[alerts]\nsms = ['0151 123']", "alerts.sms.0", "match pattern"),
+        ("[alerts.queue]\nretention_days = 15", "alerts.queue.retention_days", "less than or equal to 14"),
         ("[metrics.Temperature]\nunit = 'K'", "metrics.Temperature", "match pattern"),
         ("[metrics.t]\nunit = 'K'\nthresholds = [{}]", "metrics.t.thresholds.0", "exactly one of 'above' and 'below'"),
         (
@@ -85,6 +87,7 @@ def test_a_name_with_a_path_is_no_environment(tmp_path):
         ("[devices]\nsearchable_attributes = ['a', 'a']", "devices", "names an attribute twice"),
         ("[devices]\nsearchable_attributes = ['certificate_id']", "devices", "set by the provisioning"),
         ("[tags]\nowner = 3", "tags.owner", "valid string"),
+        ("[ingest]\ntopic_prefix = 'sensors'", "ingest.topic_prefix", "match pattern"),
         ("[ingest]\nrule_name = '{system}_rule'", "ingest.rule_name", "match pattern"),
         ("[lake]\ndatabase = '{system}_{suffix}'", "lake.database", "match pattern"),
     ],
@@ -134,18 +137,21 @@ def test_a_file_that_is_not_toml_is_named(tmp_path):
     assert "not valid TOML" in refusal(tmp_path, "[")
 
 
+@pytest.mark.promise("iot-processing", "settings from the environment")
 def test_the_environment_overrides_the_file(tmp_path):
     settings = load_text(
         tmp_path,
         "[tags]\nowner = 'ours'",
         ENVIRONMENT_SUFFIX="pr7",
         AWS_REGION="us-east-1",
+        TOPIC_PREFIX="plant-{suffix}/sensors",
         REPOSITORY="example/plant",
         COMMIT_SHA="abc123",
         COMMIT_AUTHOR="Ada",
     )
 
     assert (settings.suffix, settings.region, settings.stack_name) == ("pr7", "us-east-1", "power-plant-pr7")
+    assert settings.name(settings.ingest.topic_prefix) == "plant-pr7/sensors"
     assert settings.tags.model_dump() == {
         "project": "sensorkeep",
         "owner": "ours",
@@ -174,3 +180,43 @@ def test_names_are_filled_in(tmp_path):
     settings = load_text(tmp_path, "suffix = 'x'")
 
     assert settings.name("{system}-compact-{suffix}") == "power-plant-compact-x"
+
+
+SIGNED = "[credentials]\n[alerts.webhook]\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("http://alerts.example.com/", "http is for a receiver on the loopback address alone"),
+        ("https://user:password@example.com/", "a user or password does not belong"),
+        ("https://example.com/alerts#top", "a fragment (#) never reaches a receiver"),
+        ("https://example.com:99999/", "the port is a number from 1 to 65535"),
+        ("https:///alerts", "give a whole address"),
+        ("https://alerts..example.com/", "the host is no name that can be looked up"),
+        (f"https://{'a' * 64}.example.com/", "the host is no name that can be looked up"),
+        ("ftp://example.com/", "give a whole address"),
+        ("https://example.com/a b", "match pattern"),
+        ("https://example.com/{suffix}", "match pattern"),
+        ("http://127.0.0.1:8000/", "set allow_private_addresses = true"),
+        ("https://localhost/", "set allow_private_addresses = true"),
+    ],
+)
+def test_an_address_that_alerts_should_not_go_to_is_refused(tmp_path, url, allowed):
+    assert allowed in refusal(tmp_path, f"{SIGNED}url = '{url}'")
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000/", "http://[::1]:8000/", "http://localhost/", "https://10.1.2.3/"]
+)
+def test_a_receiver_of_ones_own_network_needs_a_word_for_it(tmp_path, url):
+    webhook = load_text(tmp_path, f"{SIGNED}url = '{url}'\nallow_private_addresses = true").alerts.webhook
+
+    assert webhook is not None
+    assert webhook.url == url
+
+
+def test_a_webhook_without_credentials_is_refused(tmp_path):
+    message = refusal(tmp_path, "[alerts.webhook]\nurl = 'https://example.com/'")
+
+    assert "alerts.webhook needs the section [credentials]" in message

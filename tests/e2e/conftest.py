@@ -8,6 +8,7 @@ import pytest
 from config import settings as config
 from local import process, up
 from tests.e2e import checkout as checkouts
+from tests.e2e.systems import System, deployer
 
 SUFFIX = "e2e"
 
@@ -41,6 +42,17 @@ def outputs(emulator: process.Running) -> dict[str, str]:
     """Outputs of the deployed root stack."""
     settings = config.load(up.ENVIRONMENT)
     return up.deploy_system(emulator, settings, Path(emulator.state_dir) / "build", lambda _: None)
+
+
+@pytest.fixture(scope="session")
+def systems(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, System]:
+    """Both reference systems, deployed side by side with the settings of their files."""
+    suffixes = {"iot-processing": "city", "manufacturing": "works"}
+    deploy = deployer(emulator, tmp_path_factory.mktemp("systems"))
+    return {
+        environment: deploy(config.load(environment, {"ENVIRONMENT_SUFFIX": suffix}))
+        for environment, suffix in suffixes.items()
+    }
 
 
 @pytest.fixture(scope="module")

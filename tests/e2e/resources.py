@@ -53,9 +53,9 @@ def function(name: str, role_arn: str, source: str) -> None:
     )
 
 
-def objects(bucket_name: str, prefix: str = "") -> dict[str, bytes]:
+def objects(bucket_name: str, prefix: str = "", s3: Any = None) -> dict[str, bytes]:
     """The bucket's objects by key, unzipped where the key says so."""
-    s3 = boto3.client("s3")
+    s3 = s3 or boto3.client("s3")
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket_name, Prefix=prefix).get("Contents", ())]
     bodies = {key: s3.get_object(Bucket=bucket_name, Key=key)["Body"].read() for key in keys}
     return {key: gzip.decompress(body) if key.endswith(".gz") else body for key, body in bodies.items()}

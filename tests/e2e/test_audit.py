@@ -1,17 +1,16 @@
 """The audit trail of a deployed system: what it records and where, and what changed settings make of it."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import pytest
 
 import build
 from config import settings as config
 from config.settings import Settings
-from local import process, up
+from local import process
 from tests.changed import changed
+from tests.e2e import systems
 
 pytestmark = pytest.mark.e2e
 SUFFIX = "audit"
@@ -20,15 +19,8 @@ MANAGEMENT = [{"Field": "eventCategory", "Equals": ["Management"]}]
 INSIGHTS = ["ApiCallRateInsight", "ApiErrorRateInsight"]
 
 
-@dataclasses.dataclass(frozen=True)
-class System:
+class System(systems.System):
     """The system `manufacturing`, deployed."""
-
-    settings: Settings
-    outputs: dict[str, str]
-
-    def client(self, service: str) -> Any:
-        return boto3.client(service, region_name=self.settings.region)
 
     @property
     def trail(self) -> dict[str, Any]:
@@ -42,8 +34,8 @@ Deploy = Callable[[Settings], System]
 
 @pytest.fixture(scope="module")
 def deploy(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> Deploy:
-    out = tmp_path_factory.mktemp("audit")
-    return lambda settings: System(settings, up.deploy_system(emulator, settings, out, lambda _: None))
+    deploy = systems.deployer(emulator, tmp_path_factory.mktemp("audit"))
+    return lambda settings: System(settings, deploy(settings).outputs)
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +43,7 @@ def system(deploy: Deploy) -> System:
     return deploy(config.load("manufacturing", {"ENVIRONMENT_SUFFIX": SUFFIX}))
 
 
+@pytest.mark.promise("manufacturing", "trail")
 def test_the_trail_is_there_under_its_output_and_logs(system):
     assert system.outputs["CloudtrailName"] == system.outputs["TrailName"] == TRAIL
 
@@ -63,6 +56,7 @@ def test_the_trail_is_there_under_its_output_and_logs(system):
     assert trail["KmsKeyId"] == system.outputs["KeyArn"]
 
 
+@pytest.mark.promise("manufacturing", "trail")
 def test_the_trail_records_all_management_events_and_both_insights(system):
     cloudtrail = system.client("cloudtrail")
 
@@ -72,6 +66,7 @@ def test_the_trail_records_all_management_events_and_both_insights(system):
     assert [insight["InsightType"] for insight in insights] == INSIGHTS
 
 
+@pytest.mark.promise("manufacturing", "trail")
 def test_the_trails_bucket_is_its_own_and_versioned(system):
     s3, bucket = system.client("s3"), system.outputs["TrailBucketName"]
 

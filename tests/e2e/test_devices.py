@@ -41,6 +41,7 @@ def device(plant: Plant) -> tuple[str, Credentials]:
     return plant.device()
 
 
+@pytest.mark.promise("manufacturing", "devices")
 def test_a_device_provisions_itself_and_its_reading_arrives(plant: Plant) -> None:
     name, own = plant.device()
     reading = {"timestamp": int(time.time()), "temperature": 21.5}
@@ -74,6 +75,7 @@ def test_a_provisioned_device_is_in_the_registry_with_its_type_attributes_and_po
     assert [policy["policyName"] for policy in policies] == [plant.outputs["DevicePolicyName"]]
 
 
+@pytest.mark.promise("manufacturing", "devices")
 def test_a_device_cannot_publish_to_the_topic_of_another(plant: Plant, device: tuple[str, Credentials]) -> None:
     other, _ = plant.device()
     with plant.client(*device) as connected:
@@ -104,6 +106,7 @@ def test_a_device_cannot_subscribe(plant: Plant, device: tuple[str, Credentials]
         assert connected.subscribe(filters[whose]) == REFUSED
 
 
+@pytest.mark.promise("manufacturing", "devices")
 def test_a_device_cannot_connect_as_another(plant: Plant, device: tuple[str, Credentials]) -> None:
     other, _ = plant.device()
 
@@ -120,6 +123,7 @@ def test_a_certificate_without_its_thing_cannot_connect(plant: Plant) -> None:
         assert connecting.connect() == REFUSED
 
 
+@pytest.mark.promise("manufacturing", "devices")
 @pytest.mark.parametrize("status", ["INACTIVE", "REVOKED"])
 def test_a_certificate_that_is_not_active_is_refused(plant: Plant, status: Any) -> None:
     name, own = plant.device()

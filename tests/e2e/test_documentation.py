@@ -15,6 +15,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 RUN_ELSEWHERE = {
     "make test": "runs this test",
     "make lint": "the environment `lint`, which make test runs",
+    ".venv/bin/tox run -e templates -- -k guard": "the environment `templates`, which make test runs whole",
     ".venv/bin/tox run -e py -- -k decoder": "the environment `py`, which make test runs whole",
 }
 

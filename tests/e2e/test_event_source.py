@@ -54,6 +54,7 @@ def result(mapping: str) -> str:
     return str(boto3.client("lambda").get_event_source_mapping(UUID=mapping)["LastProcessingResult"])
 
 
+@pytest.mark.promise("manufacturing", "failed records are not lost")
 def test_a_poison_record_ends_in_the_on_failure_bucket_and_the_others_are_processed(emulator: process.Running) -> None:
     name = "poisoned"
     own = f"arn:aws:s3:::failures-{name}"

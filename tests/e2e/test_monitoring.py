@@ -147,6 +147,7 @@ def archive_hours_ago(system: System, hours: int) -> None:
     boto3.client("s3").put_object(Bucket=system.outputs["RawBucketName"], Key=key, Body=body)
 
 
+@pytest.mark.promise("iot-processing", "alarms")
 def test_every_alarm_of_the_template_is_there_and_tells_the_topic(system: System) -> None:
     resources = json.loads(root.stacks(SETTINGS)["monitoring"].to_json())["Resources"]
     alarms = system.alarms()
@@ -158,6 +159,7 @@ def test_every_alarm_of_the_template_is_there_and_tells_the_topic(system: System
         assert "https://example.com/sensors/blob/HEAD/docs/runbook.md#" in alarm["AlarmDescription"]
 
 
+@pytest.mark.promise("iot-processing", "dashboard")
 def test_every_metric_of_the_dashboard_is_of_something_deployed(system: System) -> None:
     functions = boto3.client("lambda").list_functions()["Functions"]
     mappings = boto3.client("lambda").list_event_source_mappings()["EventSourceMappings"]
@@ -244,7 +246,7 @@ def test_the_commands_of_the_runbook_work_on_a_system_in_trouble(system: System,
     typed = type_in(tmp_path, [line for line in commands(RUNBOOK) if line not in ON_AWS], variables)
 
     assert typed.returncode == 0, typed.stdout[-6000:]
-    assert name("BacklogOld") in typed.stdout
+    assert all(name(alarm) in typed.stdout for alarm in ("BacklogOld", "PipelineUnhealthy"))
     item = {"device_id": {"S": "press-set-aside"}, "timestamp": {"N": "1795251600"}}
     assert "Item" in boto3.client("dynamodb").get_item(TableName=system.outputs["ReadingsTableName"], Key=item)
     assert s3.list_objects_v2(Bucket=bucket, Prefix="aws/lambda/")["KeyCount"] == 0

@@ -6,6 +6,7 @@ import pytest
 
 import build
 from config.settings import load
+from tests.changed import with_all_channels
 
 Builds = Callable[[str], build.Built]
 
@@ -21,3 +22,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Builds:
         return done[environment]
 
     return get
+
+
+@pytest.fixture(scope="session")
+def with_all_functions(tmp_path_factory: pytest.TempPathFactory) -> build.Built:
+    """A system that deploys every function of the catalogue, built for the deployed runtime."""
+    return build.build(with_all_channels(load("dev", {})), tmp_path_factory.mktemp("all-functions"))

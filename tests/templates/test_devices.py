@@ -73,7 +73,7 @@ def test_a_device_may_connect_as_its_thing_and_publish_to_its_topic_and_nothing_
 
     assert allowed(stack, "DevicePolicy") == {
         "iot:Connect": [f"client/{thing}"],
-        "iot:Publish": [f"topic/{stack.settings.ingest.topic_prefix}/{thing}/data"],
+        "iot:Publish": [f"topic/{stack.settings.name(stack.settings.ingest.topic_prefix)}/{thing}/data"],
     }
     for found in statements():
         if (found.stack, found.resource) == (stack, "DevicePolicy"):
@@ -152,22 +152,33 @@ def test_what_the_provisioning_template_names_is_there_before_it(stack):
 
 
 @each
-def test_the_provisioning_role_sees_our_type_and_our_policy_alone(stack):
-    role = allowed(stack, "ProvisioningRole")
+def test_the_provisioning_role_may_do_what_our_template_uses_and_no_more(stack):
+    """A part of https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSIoTThingsRegistration.html"""
+    devices = stack.settings.devices
+    by_resource: dict[str, set[str]] = {}
+    for action, resources in allowed(stack, "ProvisioningRole").items():
+        for resource in resources:
+            by_resource.setdefault(resource, set()).add(action.removeprefix("iot:"))
 
-    assert role["iot:CreateThing"] == ["thing/*"]
-    assert role["iot:UpdateCertificate"] == role["iot:AttachPolicy"] == ["cert/*"]
-    assert role["iot:GetPolicy"] == [f"policy/{stack.settings.name(stack.settings.devices.policy)}"]
-    assert role["iot:DescribeThingType"] == [f"thingtype/{stack.settings.name(stack.settings.devices.thing_type)}"]
+    assert by_resource == {
+        "thing/*": {"AttachThingPrincipal", "CreateThing", "DescribeThing", "ListThingPrincipals"},
+        "cert/*": {
+            "AttachPolicy",
+            "AttachPrincipalPolicy",
+            "AttachThingPrincipal",
+            "DescribeCertificate",
+            "ListPrincipalThings",
+            "UpdateCertificate",
+        },
+        f"thingtype/{stack.settings.name(devices.thing_type)}": {"DescribeThingType"},
+        f"policy/{stack.settings.name(devices.policy)}": {"GetPolicy", "ListTargetsForPolicy"},
+        "*": {"ListAttachedPolicies", "ListPrincipalPolicies", "RegisterThing"},
+    }
 
 
 def test_a_name_that_is_too_long_for_iot_is_refused_when_building():
     with pytest.raises(BuildError, match=r"'x{37}' has 37 characters; IoT allows 36\. Shorten devices\.provisioning_"):
         built(told(provisioning_template="x" * 37))
-
-
-def test_no_environment_takes_the_logging_of_the_account_by_default():
-    assert [stack.environment for stack in all_stacks() if stack.resources("AWS::IoT::Logging")] == []
 
 
 def test_rules_log_to_our_group_when_asked_and_nothing_else_to_one_that_iot_makes(tmp_path):

@@ -6,29 +6,8 @@ import pytest
 
 from config.settings import environments, load
 from templates.shared.catalogue import FUNCTIONS
+from tests.changed import with_all_channels
 from tests.templates.walking import Stack, all_stacks, stacks_named, stacks_of
-
-RESERVED_VARIABLES = {
-    "_HANDLER",
-    "_X_AMZN_TRACE_ID",
-    "AWS_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_DEFAULT_REGION",
-    "AWS_EXECUTION_ENV",
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-    "AWS_LAMBDA_FUNCTION_NAME",
-    "AWS_LAMBDA_FUNCTION_VERSION",
-    "AWS_LAMBDA_INITIALIZATION_TYPE",
-    "AWS_LAMBDA_LOG_GROUP_NAME",
-    "AWS_LAMBDA_LOG_STREAM_NAME",
-    "AWS_LAMBDA_RUNTIME_API",
-    "AWS_REGION",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "LAMBDA_RUNTIME_DIR",
-    "LAMBDA_TASK_ROOT",
-}
-"""https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html"""
 
 batch = pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
 
@@ -42,12 +21,19 @@ def functions(environment: str) -> list[tuple[Stack, str, dict]]:
     ]
 
 
+def test_every_function_of_the_catalogue_is_deployed_by_a_system_that_has_all_parts():
+    stacks = stacks_of(with_all_channels(load("dev", {})), "dev")
+    deployed = [function for stack in stacks for function in stack.properties("AWS::Lambda::Function").values()]
+
+    assert {function["Code"] for function in deployed} == {f"{name}.zip" for name in FUNCTIONS}
+
+
 @pytest.mark.parametrize("environment", environments())
-def test_every_function_of_the_catalogue_is_deployed_from_its_own_zip(environment):
-    assert {function["Code"] for _, _, function in functions(environment)} == {f"{name}.zip" for name in FUNCTIONS}
-    assert {function["Handler"] for _, _, function in functions(environment)} == {
-        f"{name}.handler.handle" for name in FUNCTIONS
-    }
+def test_every_function_is_deployed_from_its_own_zip(environment):
+    for _, _, function in functions(environment):
+        folder = function["Code"].removesuffix(".zip")
+        assert folder in FUNCTIONS
+        assert function["Handler"] == f"{folder}.handler.handle"
 
 
 @pytest.mark.parametrize("environment", environments())
@@ -55,10 +41,21 @@ def test_every_function_has_a_role_and_a_log_group_of_its_own(environment):
     found = functions(environment)
 
     for field in ("Role", "LoggingConfig", "FunctionName"):
-        assert len({str(function[field]) for _, _, function in found}) == len(FUNCTIONS)
+        assert len({str(function[field]) for _, _, function in found}) == len(found)
     for stack, _, function in found:
         group = stack.properties("AWS::Logs::LogGroup")[function["LoggingConfig"]["LogGroup"]["Ref"]]
         assert group["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
+
+
+@pytest.mark.parametrize("environment", environments())
+def test_every_function_may_write_to_its_own_log_group(environment):
+    for stack, title, function in functions(environment):
+        (role,) = stack.properties("AWS::IAM::Role")[f"{title}Role"]["Policies"]
+        group = {"Fn::GetAtt": [function["LoggingConfig"]["LogGroup"]["Ref"], "Arn"]}
+        writing = [item for item in role["PolicyDocument"]["Statement"] if "logs:PutLogEvents" in item["Action"]]
+        assert [(item["Action"], item["Resource"]) for item in writing] == [
+            (["logs:CreateLogStream", "logs:PutLogEvents"], [group])
+        ]
 
 
 @pytest.mark.parametrize("environment", environments())
@@ -69,27 +66,11 @@ def test_functions_run_on_arm_and_the_python_that_the_zips_are_made_for(environm
 
 
 @pytest.mark.parametrize("environment", environments())
-def test_no_function_sets_a_variable_that_lambda_reserves(environment):
-    for _, _, function in functions(environment):
-        assert not set(function["Environment"]["Variables"]) & RESERVED_VARIABLES
-
-
-@pytest.mark.parametrize("environment", environments())
 def test_functions_are_traced_when_the_settings_ask_for_it(environment):
     for stack, title, function in functions(environment):
         tracing = stack.settings.tracing
         assert function.get("TracingConfig") == ({"Mode": "Active"} if tracing else None)
         assert ("xray:PutTraceSegments" in str(stack.body["Resources"][f"{title}Role"])) is tracing
-
-
-def test_reserved_concurrency_is_set_only_when_the_settings_ask_for_it():
-    settings = load("dev", {})
-    function = settings.realtime.function.model_copy(update={"reserved_concurrency": 5})
-    limited = settings.model_copy(update={"realtime": settings.realtime.model_copy(update={"function": function})})
-    (realtime,) = [stack for stack in stacks_of(limited, "dev") if stack.name == "realtime"]
-
-    assert realtime.only("AWS::Lambda::Function")["ReservedConcurrentExecutions"] == 5
-    assert all("ReservedConcurrentExecutions" not in str(stack.body) for stack in all_stacks())
 
 
 @batch

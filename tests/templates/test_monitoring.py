@@ -1,53 +1,76 @@
-"""Dashboard and alarms."""
-
-import json
-import re
+"""The alarms."""
 
 import pytest
 
-from tests.templates.walking import references, stacks_named
+from config.settings import load
+from tests.changed import changed
+from tests.templates.walking import stacks_named, stacks_of
+from tests.templates.watching import (
+    COMPOSITE,
+    DIMENSIONS,
+    OF_OUR_RULES,
+    alarms,
+    monitoring,
+    queries,
+    watched,
+    with_everything,
+)
 
-monitoring = pytest.mark.parametrize("stack", stacks_named("monitoring"), ids=lambda stack: stack.environment)
-
-DIMENSIONS = {
-    "AWS/DynamoDB": {"TableName", "GlobalSecondaryIndexName"},
-    "AWS/Firehose": {"DeliveryStreamName"},
-    "AWS/Kinesis": {"StreamName"},
-    "AWS/Lambda": {"FunctionName", "EventSourceMappingUUID"},
-    "AWS/S3": {"BucketName", "FilterId"},
-    "AWS/States": {"StateMachineArn"},
-    "Sensorkeep": {"service"},
+MISSING = {"BacklogOld": "ignore", "CompactionOverdue": "breaching", "AlertsUndelivered": "ignore"}
+"""Alarms for which no data does not mean that all is well."""
+ANNOUNCING = {
+    "CommitErrors",
+    "CompactionFailed",
+    "CompactionThrottled",
+    "CompactionTimedOut",
+    "FunctionDuration",
+    "PlanErrors",
+    "RotationFailed",
+    "WriteErrors",
 }
-
-
-def widgets(stack):
-    text = stack.only("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Sub"][0]
-    return json.loads(text)["widgets"]
+"""Alarms that do not make the pipeline unhealthy: nothing is late or lost yet."""
 
 
 @monitoring
 def test_every_alarm_tells_the_topic_when_trouble_begins_and_ends(stack):
-    for alarm in stack.properties("AWS::CloudWatch::Alarm").values():
+    for alarm in [*alarms(stack).values(), stack.only(COMPOSITE)]:
         assert alarm["AlarmActions"] == alarm["OKActions"] == [{"Ref": "AlertsTopicArn"}]
-        assert alarm["TreatMissingData"] == "notBreaching"
-        assert alarm["AlarmDescription"]
+        assert "ActionsEnabled" not in alarm
 
 
-def watched(alarm):
-    """Metrics of an alarm, whether it watches one or an expression over several."""
-    if "Metrics" not in alarm:
-        return [alarm]
-    return [query["MetricStat"]["Metric"] for query in alarm["Metrics"] if "MetricStat" in query]
+@monitoring
+def test_no_data_means_that_all_is_well_but_where_it_cannot(stack):
+    for title, alarm in alarms(stack).items():
+        assert alarm["TreatMissingData"] == MISSING.get(title, "notBreaching"), title
 
 
 @monitoring
 def test_every_alarm_watches_metrics_with_their_dimensions(stack):
-    for alarm in stack.properties("AWS::CloudWatch::Alarm").values():
-        assert watched(alarm)
+    for title, alarm in alarms(stack).items():
+        assert watched(alarm) or queries(alarm), title
         for metric in watched(alarm):
             names = {dimension["Name"] for dimension in metric["Dimensions"]}
             assert names
             assert names <= DIMENSIONS[metric["Namespace"]]
+
+
+@monitoring
+def test_every_query_is_about_both_of_our_topic_rules(stack):
+    asked = [query["Fn::Sub"] for alarm in alarms(stack).values() for query in queries(alarm)]
+
+    assert len(asked) == 2
+    for text, values in asked:
+        assert OF_OUR_RULES.fullmatch(text).groups() == ("ReadingsRuleName", "RawPayloadRuleName")
+        assert values == {name: {"Ref": name} for name in ("ReadingsRuleName", "RawPayloadRuleName")}
+
+
+@monitoring
+def test_cloudwatch_can_look_back_as_far_as_each_alarm_asks(stack):
+    """At most a day, or a week in periods of an hour and more
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html)."""
+    for title, alarm in alarms(stack).items():
+        period = alarm.get("Period", 300)
+        assert period * alarm["EvaluationPeriods"] <= (604_800 if period >= 3600 else 86_400), title
 
 
 @monitoring
@@ -60,7 +83,7 @@ def test_every_alarm_watches_metrics_with_their_dimensions(stack):
     ],
 )
 def test_the_promised_alarms_are_there(stack, title, metric, statistic, periods, threshold):
-    alarm = stack.properties("AWS::CloudWatch::Alarm")[title]
+    alarm = alarms(stack)[title]
 
     assert (alarm["MetricName"], alarm["Statistic"], alarm["Period"]) == (metric, statistic, 300)
     assert (alarm["EvaluationPeriods"], alarm["Threshold"]) == (periods, threshold)
@@ -69,23 +92,79 @@ def test_the_promised_alarms_are_there(stack, title, metric, statistic, periods,
 
 @monitoring
 def test_what_nobody_would_notice_raises_an_alarm(stack):
-    alarms = stack.properties("AWS::CloudWatch::Alarm").values()
+    found = alarms(stack).values()
 
-    assert {metric["MetricName"] for alarm in alarms for metric in watched(alarm)} >= {
-        "IteratorAge",
-        "OnFailureDestinationDeliveredEventCount",
-        "DroppedEventCount",
-        "ReadingsQuarantined",
+    assert {metric["MetricName"] for alarm in found for metric in watched(alarm)} >= {
+        "BacklogAgeSeconds",
         "DeliveryToS3.DataFreshness",
-        "PutRequests",
+        "DroppedEventCount",
+        "ExecutionThrottled",
         "ExecutionsFailed",
         "ExecutionsTimedOut",
+        "IteratorAge",
+        "OnFailureDestinationDeliveredEventCount",
+        "PutRequests",
+        "ReadingsQuarantined",
+        "WriteThrottleEvents",
+    }
+    asked = " ".join(query["Fn::Sub"][0] for alarm in found for query in queries(alarm))
+    assert "SUM(Failure)" in asked
+    assert "SUM(ErrorActionFailure)" in asked
+
+
+@monitoring
+def test_every_function_of_the_pipeline_has_an_alarm_on_its_errors(stack):
+    failing = [alarm for alarm in alarms(stack).values() if alarm.get("MetricName") == "Errors"]
+
+    assert {alarm["Dimensions"][0]["Value"]["Ref"] for alarm in failing} >= {
+        "ProcessReadingsName",
+        "PlanCompactionName",
+        "WriteParquetName",
+        "CommitTableName",
     }
 
 
 @monitoring
+def test_where_compaction_is_scheduled_too_long_without_a_success_raises_an_alarm(stack):
+    scheduled = stack.environment != "local"
+
+    assert ("CompactionOverdue" in alarms(stack)) is scheduled
+    if scheduled:
+        alarm = alarms(stack)["CompactionOverdue"]
+        assert (alarm["MetricName"], alarm["ComparisonOperator"]) == ("ExecutionsSucceeded", "LessThanThreshold")
+        assert (alarm["Threshold"], alarm["Period"], alarm["EvaluationPeriods"]) == (1, 3600, 3)
+
+
+@pytest.mark.parametrize(
+    ("title", "taken"),
+    [
+        ("AlertsUndelivered", {"alerts": {"webhook": None}}),
+        ("RotationFailed", {"alerts": {"webhook": None}, "credentials": None}),
+        ("IndexThrottled", {"hot_table": {"sensor_type_index": None}}),
+    ],
+)
+def test_what_a_system_does_not_have_has_no_alarm(title, taken):
+    assert title in alarms(with_everything())
+    assert title not in alarms(with_everything(**taken))
+
+
+def test_the_settings_move_the_thresholds():
+    limits = {
+        "step_errors": ("PlanErrors", "Threshold"),
+        "throttled_items": ("TableThrottled", "Threshold"),
+        "backlog_age_s": ("BacklogOld", "Threshold"),
+        "compaction_overdue_h": ("CompactionOverdue", "EvaluationPeriods"),
+    }
+    settings = changed(load("dev", {}), monitoring={name: 5000 if "age" in name else 7 for name in limits})
+    (stack,) = [stack for stack in stacks_of(settings, "moved") if stack.name == "monitoring"]
+
+    for name, (title, field) in limits.items():
+        assert alarms(stack)[title][field] == (5000 if "age" in name else 7), name
+
+
+@monitoring
 def test_the_quarantine_alarm_watches_the_share_of_all_readings(stack):
-    alarm = stack.properties("AWS::CloudWatch::Alarm")["ReadingsQuarantined"]
+    alarm = alarms(stack)["ReadingsQuarantined"]
     (returned,) = [query for query in alarm["Metrics"] if query["ReturnData"]]
     names = {query["Id"]: query["MetricStat"]["Metric"]["MetricName"] for query in alarm["Metrics"][:2]}
 
@@ -93,10 +172,21 @@ def test_the_quarantine_alarm_watches_the_share_of_all_readings(stack):
     assert returned["Expression"] == "100 * part / whole"
 
 
+@monitoring
+def test_the_pipeline_is_unhealthy_when_data_is_late_or_lost_and_not_when_trouble_is_only_announced(stack):
+    separator, parts = stack.only(COMPOSITE)["AlarmRule"]["Fn::Join"]
+
+    assert separator == " OR "
+    assert {text for text, _ in (part["Fn::Sub"] for part in parts)} == {'ALARM("${Alarm}")'}
+    children = [part["Fn::Sub"][1]["Alarm"]["Ref"] for part in parts]
+    assert len(children) == len(set(children)) <= 100
+    assert set(children) == set(alarms(stack)) - ANNOUNCING
+
+
 def test_undelivered_messages_are_counted_by_the_raw_bucket():
-    for storage, alarms in zip(stacks_named("storage"), stacks_named("monitoring"), strict=True):
+    for storage, stack in zip(stacks_named("storage"), stacks_named("monitoring"), strict=True):
         counted = storage.properties("AWS::S3::Bucket")["RawBucket"]["MetricsConfigurations"]
-        alarm = alarms.properties("AWS::CloudWatch::Alarm")["MessagesUndelivered"]
+        alarm = alarms(stack)["MessagesUndelivered"]
         dimensions = {item["Name"]: item["Value"] for item in alarm["Dimensions"]}
         assert counted == [{"Id": dimensions["FilterId"], "Prefix": "errors/"}]
         assert dimensions["BucketName"] == {"Ref": "RawBucketName"}
@@ -107,52 +197,20 @@ def test_event_source_counts_are_switched_on_where_an_alarm_watches_them():
         assert stack.only("AWS::Lambda::EventSourceMapping")["MetricsConfig"] == {"Metrics": ["EventCount"]}
 
 
-@monitoring
-def test_every_metric_of_the_dashboard_has_its_dimensions(stack):
-    metrics = [metric for widget in widgets(stack) for metric in widget["properties"]["metrics"]]
-
-    assert len(metrics) > 20
-    for namespace, _, *dimensions, options in metrics:
-        assert dimensions[::2]
-        assert set(dimensions[::2]) <= DIMENSIONS[namespace]
-        assert all(dimensions[1::2])
-        assert options["stat"] in ("Sum", "Average", "Maximum")
-
-
-@monitoring
-def test_the_dashboard_shows_stream_function_archive_table_and_compaction(stack):
-    shown = {metric[0] for widget in widgets(stack) for metric in widget["properties"]["metrics"]}
-
-    assert shown == {"AWS/DynamoDB", "AWS/Firehose", "AWS/Kinesis", "AWS/Lambda", "AWS/States", "Sensorkeep"}
-
-
-@monitoring
-def test_widgets_do_not_overlap(stack):
-    cells = [
-        (x, y)
-        for widget in widgets(stack)
-        for x in range(widget["x"], widget["x"] + widget["width"])
-        for y in range(widget["y"], widget["y"] + widget["height"])
-    ]
-
-    assert len(cells) == len(set(cells))
-    assert max(x for x, _ in cells) < 24
-
-
-@monitoring
-def test_every_placeholder_of_the_dashboard_is_filled_in(stack):
-    text, values = stack.only("AWS::CloudWatch::Dashboard")["DashboardBody"]["Fn::Sub"]
-
-    assert set(re.findall(r"\$\{(\w+)\}", text)) == set(values)
-    assert set(values) <= references(stack)
-
-
 def test_our_own_metrics_are_told_apart_by_system_and_suffix():
     """Two deployments in one account write to one namespace."""
     for stack in stacks_named("monitoring"):
-        alarm = stack.properties("AWS::CloudWatch::Alarm")["ReadingsQuarantined"]
-        (realtime,) = [item for item in stacks_named("realtime") if item.environment == stack.environment]
-        service = realtime.only("AWS::Lambda::Function")["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-        for metric in watched(alarm):
-            assert metric["Dimensions"] == [{"Name": "service", "Value": service}]
-        assert service == stack.settings.stack_name
+        functions = [
+            function["Environment"]["Variables"]
+            for other in (*stacks_named("realtime"), *stacks_named("batch"))
+            if other.environment == stack.environment
+            for function in other.properties("AWS::Lambda::Function").values()
+        ]
+        own = [metric for alarm in alarms(stack).values() for metric in watched(alarm)]
+        own = [metric for metric in own if not metric["Namespace"].startswith("AWS/")]
+        assert own
+        for metric in own:
+            assert metric["Dimensions"] == [{"Name": "service", "Value": stack.settings.stack_name}]
+            for variables in functions:
+                assert variables["POWERTOOLS_METRICS_NAMESPACE"] == metric["Namespace"]
+                assert variables["POWERTOOLS_SERVICE_NAME"] == stack.settings.stack_name

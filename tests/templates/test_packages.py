@@ -17,6 +17,7 @@ from templates.shared.catalogue import FUNCTIONS
 from templates.shared.limits import BuildError
 from templates.shared.modules import reachable
 from templates.shared.packages import EPOCH, build_zip
+from tests.changed import with_all_channels
 from tests.templates.elf import linked
 
 LAMBDAS = Path(build.__file__).parent / "lambdas"
@@ -38,8 +39,8 @@ IN_THE_RUNTIME = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfe
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory) -> build.Built:
-    """The build of `local` for this machine."""
-    return build.build(load("local", {}), tmp_path_factory.mktemp("local"), target="host")
+    """The build of `local`, with every function, for this machine."""
+    return build.build(with_all_channels(load("local", {})), tmp_path_factory.mktemp("local"), target="host")
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +125,8 @@ def test_the_zips_of_the_deployed_runtime_hold_its_machine_code(built):
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_compiled_modules_find_every_library_they_link_in_the_zip_or_the_system(built, function):
-    with zipfile.ZipFile(built("dev").directory / f"{function}.zip") as archive:
+def test_compiled_modules_find_every_library_they_link_in_the_zip_or_the_system(with_all_functions, function):
+    with zipfile.ZipFile(with_all_functions.directory / f"{function}.zip") as archive:
         compiled = [name for name in archive.namelist() if re.search(r"\.so(\.\d+)*$", name)]
         needed = {library: name for name in compiled for library in linked(archive.read(name))}
 

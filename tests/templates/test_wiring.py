@@ -38,6 +38,8 @@ CANONICAL = {
 }
 PROMISED = {
     "iot-processing": {
+        "ApiSecretArn",
+        "ApiSecretName",
         "DashboardName",
         "DynamodbTableName",
         "FirehoseName",

@@ -81,7 +81,7 @@ def test_a_reader_that_shares_no_code_with_the_writer_reads_the_same(lake: Lake,
 
     with duckdb.connect() as database:
         rows = database.execute(
-            f"SELECT device_id, epoch_ms(measured_at), temperature FROM read_parquet('{local}')"  # noqa: S608
+            f"SELECT device_id, epoch_ms(measured_at), temperature FROM read_parquet('{local}')"  # noqa: S608 - a path of the test's own
         ).fetchall()
 
     assert rows == [("pump-1", AT * 1000, 20.5), ("pump-1", AT * 1000 + 1000, 20.5)]

@@ -1,6 +1,7 @@
 """Order, duplicates and partitions, on columns, and files that do not depend on how the rows came."""
 
 import io
+import itertools
 from collections import Counter
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def test_rows_come_out_the_same_however_they_are_cut_and_spilled(
         patch.setattr(spill, "_MOST_RUNS", most_runs)
         patch.setattr(spill, "_BATCH_BYTES", 100)
         runs = SortedRuns(folder, DAY_MS)
-        for start, end in zip(bounds, bounds[1:], strict=False):
+        for start, end in itertools.pairwise(bounds):
             runs.add(batch_of(content[start:end], METRICS, 0))
         found = list(runs.drain())
 

@@ -76,12 +76,14 @@ def test_an_invalid_record_is_set_aside_and_the_rest_stored(handle, aws, context
     assert base64.b64decode(line["payload_b64"]) == BAD
 
 
+@pytest.mark.promise("manufacturing", "no object a reading")
 def test_all_rejects_of_a_batch_share_one_object(handle, aws, context):
     handle(event(*[BAD, b"[]", b"{}"] * 20), context)
 
     assert (len(quarantined(aws)), aws.requests) == (60, ["s3"])
 
 
+@pytest.mark.promise("manufacturing", "behaviour")
 def test_the_metrics_balance(handle, context, capsys):
     late = payload(second=1, timestamp=0, note="x")
     handle(event(payload(second=0), payload(second=0), BAD, late, payload(second=2, temperature=101.0)), context)
@@ -177,6 +179,7 @@ def test_a_table_that_does_not_answer_in_time_is_asked_again(handle, aws, contex
     assert len(aws.items) == 1
 
 
+@pytest.mark.promise("manufacturing", "failed records are not lost")
 def test_what_cannot_be_written_in_time_is_asked_for_again_from_the_lowest_on(handle, aws):
     slow = {"1795251543", "1795251547"}
     aws.always = aws.leave(lambda item: item["timestamp"]["N"] in slow)

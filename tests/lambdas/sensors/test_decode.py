@@ -56,6 +56,7 @@ def test_a_stored_number_is_always_a_float():
     assert type(reading({**PUMP, "temperature": 3, "nested": {}}).metrics["temperature"]) is float
 
 
+@pytest.mark.promise("manufacturing", "zero is a value")
 @pytest.mark.parametrize("zero", [b"0", b"0.0", b"-0.0", b"0e9", b"1e-999"])
 def test_zero_is_a_value(zero):
     record = b'{"device_id": "p", "timestamp": 1795251600, "temperature": %s}' % zero
@@ -164,6 +165,7 @@ def test_the_device_is_named_by_the_payload_or_else_the_topic(names):
     assert reading({**names, "timestamp": ARRIVED_MS, "temperature": 1}).device_id == "a"
 
 
+@pytest.mark.promise("manufacturing", "no unknown device")
 @pytest.mark.parametrize(
     ("names", "expected"),
     [

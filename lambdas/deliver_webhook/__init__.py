@@ -1,0 +1,1 @@
+"""The Lambda function that posts alerts to the webhook's receiver."""

@@ -1,0 +1,1 @@
+"""What signs an alert: the credentials in the secret, and the signature. Knows no AWS client."""

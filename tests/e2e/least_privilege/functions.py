@@ -1,0 +1,136 @@
+"""What makes the functions of the deployed system use everything that their roles allow."""
+
+import base64
+import contextlib
+import gzip
+import itertools
+import json
+import re
+import time
+from typing import Any
+
+import boto3
+
+from tests.e2e.resources import eventually
+
+REFUSED = re.compile("access.?denied|not authorized", re.IGNORECASE)
+PLANNED, WRITTEN, RUN = 3, 4, 5
+"""Hours of the archive: of runs that wait for their commit, of single tasks, and of the state machine."""
+
+numbers = itertools.count()
+
+
+def reading(temperature: float) -> bytes:
+    """A payload whose time is no other's."""
+    at = 1_767_323_000 + next(numbers)
+    return json.dumps({"device_id": "press-1", "timestamp": at, "temperature": temperature}).encode()
+
+
+class Functions:
+    """The functions of a deployed system, each of whose methods answers what was said."""
+
+    def __init__(self, outputs: dict[str, str]) -> None:
+        self._outputs = outputs
+        self._written_run: str | None = None
+
+    def process(self) -> str:
+        """A batch with a good reading, one that raises an alert, and one that is set aside."""
+        records = [reading(21.5), reading(140.0), b"not json"]
+        return self._invoke(
+            "ProcessReadingsName", {"Records": [_record(number, data) for number, data in enumerate(records)]}
+        )
+
+    def read_the_stream(self, action: str) -> str:
+        """A record on the stream, and what the event source says once it misses the action."""
+        self.put_record()
+        functions = boto3.client("lambda")
+
+        def last_result() -> str:
+            source = functions.list_event_source_mappings(FunctionName=self._outputs["ProcessReadingsName"])
+            return str(source["EventSourceMappings"][0]["LastProcessingResult"])
+
+        eventually(lambda: action in last_result())
+        return last_result()
+
+    def put_record(self) -> bytes:
+        """A record on the stream."""
+        data = reading(20.0)
+        boto3.client("kinesis").put_record(StreamName=self._outputs["StreamName"], Data=data, PartitionKey="press-1")
+        return data
+
+    def archive(self, hour: int) -> tuple[str, str]:
+        """An archive object with a reading and a line that is set aside; its key and entity tag."""
+        key = f"raw-data/year=2026/month=01/day=02/hour={hour:02}/{time.time_ns()}.gz"
+        body = gzip.compress(reading(20.0) + b"\nnot json\n")
+        stored = boto3.client("s3").put_object(Bucket=self._outputs["RawBucketName"], Key=key, Body=body)
+        return key, stored["ETag"]
+
+    def plan(self, run_id: str) -> str:
+        """Plan a run."""
+        return self._invoke("PlanCompactionName", {"run_id": run_id, "input": window(PLANNED)})
+
+    def write(self, run_id: str, key: str, etag: str) -> str:
+        """Write the task of one object."""
+        task = {"task_id": "00000", "objects": [{"key": key, "bytes": 100, "etag": etag}]}
+        return self._invoke("WriteParquetName", {"run_id": run_id, "task": task})
+
+    def written_run(self) -> str:
+        """A run that waits for its commit: the same again, as long as nobody has published it."""
+        if self._written_run is None:
+            self._written_run = new_run_id()
+            self.archive(PLANNED)
+            self.plan(self._written_run)
+            self._write_planned(self._written_run)
+        return self._written_run
+
+    def commit(self, run_id: str) -> str:
+        """Commit a run."""
+        said = self._invoke("CommitTableName", {"run_id": run_id})
+        if not REFUSED.search(said) or "PutObject" in said:  # the report of a run that is published may be what failed
+            self._written_run = None
+        return said
+
+    def make_table(self) -> None:
+        """See to it that there is a table."""
+        glue = boto3.client("glue")
+        try:
+            glue.get_table(DatabaseName=self._outputs["LakeDatabaseName"], Name="readings")
+        except glue.exceptions.EntityNotFoundException:
+            self.commit(self.written_run())
+
+    def forget_table(self) -> None:
+        """Let the next commit create the table."""
+        glue = boto3.client("glue")
+        with contextlib.suppress(glue.exceptions.EntityNotFoundException):
+            glue.delete_table(DatabaseName=self._outputs["LakeDatabaseName"], Name="readings")
+
+    def _write_planned(self, run_id: str) -> None:
+        plan = boto3.client("s3").get_object(
+            Bucket=self._outputs["ProcessedBucketName"], Key=f"runs/compact/{run_id}/plan.jsonl"
+        )
+        for line in plan["Body"].read().splitlines():
+            self._invoke("WriteParquetName", {"run_id": run_id, "task": json.loads(line)})
+
+    def _invoke(self, output: str, event: dict[str, Any]) -> str:
+        answer = boto3.client("lambda").invoke(FunctionName=self._outputs[output], Payload=json.dumps(event))
+        return answer["Payload"].read().decode()
+
+
+def window(hour: int) -> dict[str, str]:
+    """The input of a run over one hour of `archive`."""
+    return {"from": f"2026-01-02T{hour:02}:00:00Z", "to": f"2026-01-02T{hour + 1:02}:00:00Z"}
+
+
+def new_run_id() -> str:
+    """A name that no run had."""
+    return f"least-privilege-{next(numbers)}-{time.time_ns()}"
+
+
+def _record(number: int, data: bytes) -> dict[str, Any]:
+    kinesis = {
+        "sequenceNumber": str(number),
+        "partitionKey": "press-1",
+        "data": base64.b64encode(data).decode(),
+        "approximateArrivalTimestamp": time.time(),
+    }
+    return {"kinesis": kinesis, "eventID": f"shardId-000000000000:{number}", "eventSource": "aws:kinesis"}

@@ -1,0 +1,48 @@
+"""Trap 38: nothing goes wrong without somebody being told, and what is shown is there to be seen."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tests.templates.traps.systems import Resource, System, text
+from tests.templates.walking import walk
+
+WATCHED = {
+    "DeliveryToS3.DataFreshness": "Firehose is behind",
+    "ExecutionsFailed": "an execution failed",
+    "IteratorAge": "the event source is behind",
+    "OnFailureDestinationDeliveredEventCount": "records were set aside",
+    "PutRequests": "a rule's action failed, or Firehose could not deliver",
+    "ReadingsQuarantined": "many readings are rejected",
+}
+"""Metrics that have to have an alarm, and what it tells."""
+
+
+def faults_of_alarms(system: System) -> set[str]:
+    """Trap 38: every alarm decides what missing data means and has its dimensions; dashboards too."""
+    alarms = list(system.resources("AWS::CloudWatch::Alarm"))
+    faults = {f"{alarm}: leaves missing data open" for alarm in alarms if "TreatMissingData" not in alarm.properties}
+    watched = [(alarm, metric) for alarm in alarms for metric in _metrics(alarm)]
+    missing = set(WATCHED) - {metric["MetricName"] for _, metric in watched}
+    faults |= {f"no alarm when {WATCHED[name]}" for name in missing}
+    faults |= {f"{alarm}: a metric without dimensions" for alarm, metric in watched if not metric.get("Dimensions")}
+    for dashboard in system.resources("AWS::CloudWatch::Dashboard"):
+        for namespace, name, *dimensions in _shown(dashboard):
+            if not any(isinstance(part, str) for part in dimensions):
+                faults.add(f"{dashboard}: {namespace} {name} without dimensions")
+    return faults
+
+
+def _metrics(alarm: Resource) -> Iterator[dict[str, Any]]:
+    """What an alarm watches: one metric, or those of an expression."""
+    for value in walk(alarm.properties):
+        if isinstance(value, dict) and "MetricName" in value:
+            yield value
+
+
+def _shown(dashboard: Resource) -> Iterator[list[Any]]:
+    """Metrics of a dashboard's widgets; a row that begins with no namespace is an expression over others."""
+    for widget in json.loads(text(dashboard.properties["DashboardBody"]))["widgets"]:
+        for row in widget["properties"].get("metrics", ()):
+            if isinstance(row[0], str):
+                yield row
