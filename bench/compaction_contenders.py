@@ -99,7 +99,7 @@ def floor(source: Path, _: Path) -> Callable[[], object]:
 def _texts(path: Path) -> Any:
     from isal import igzip
 
-    with igzip.open(path, "rb") as file:
+    with igzip.open(path, "rb") as file:  # type: ignore[no-untyped-call]
         while lines := file.readlines(_CHUNK_BYTES):
             yield lines
 

@@ -38,7 +38,7 @@ def generate(layout: Layout, folder: Path) -> int:
     total = 0
     for number, size in enumerate(layout.sizes):
         written = 0
-        with igzip.open(folder / f"{number:05}.json.gz", "wb", compresslevel=2) as file:
+        with igzip.open(folder / f"{number:05}.json.gz", "wb", compresslevel=2) as file:  # type: ignore[no-untyped-call]
             while written < size:
                 text = b"".join(itertools.islice(records, min(200, (size - written) // 240 + 1)))
                 file.write(text)

@@ -172,7 +172,7 @@ def _texts(body: Any) -> Iterator[bytes]:
                 member = isal_zlib.decompressobj(_GZIP_WINDOW)
             try:
                 text = member.decompress(chunk, _BLOCK_BYTES)
-            except isal_zlib.error as error:
+            except isal_zlib.error as error:  # type: ignore[misc]  # its stub has a value where the class is
                 raise Damaged(f"compressed data broken before byte {consumed}: {error}") from None
             chunk = member.unused_data if member.eof else member.unconsumed_tail
             if text:
