@@ -55,22 +55,22 @@ def rows_schema(metrics: Sequence[str]) -> pa.Schema:
     )
 
 
-def batch(columns: Mapping[str, pa.Array], metrics: Sequence[str], source: int) -> pa.RecordBatch:
-    """A batch of rows of one source, all null where `columns` has nothing."""
+def batch(columns: Mapping[str, pa.Array], metrics: Sequence[str]) -> pa.RecordBatch:
+    """A batch of rows, all null where `columns` has nothing."""
     rows = len(columns["device_id"])
-    given = {**columns, "source": pa.repeat(pa.scalar(source, pa.int32()), rows)}
     schema = rows_schema(metrics)
-    arrays = [given[field.name] if field.name in given else pa.nulls(rows, field.type) for field in schema]
+    arrays = [columns[field.name] if field.name in columns else pa.nulls(rows, field.type) for field in schema]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def batch_of(readings: Sequence[Reading], metrics: Sequence[str], source: int) -> pa.RecordBatch:
-    """The same from readings. Other metrics stand in order of name, whatever their order in the payload."""
+def batch_of(readings: Sequence[Reading], metrics: Sequence[str], sources: Sequence[int]) -> pa.RecordBatch:
+    """The same from readings and the source of each; other metrics stand in order of name, not in the payload's."""
     values = [reading.metrics for reading in readings]
     columns: dict[str, Any] = {
         "device_id": pa.array([reading.device_id for reading in readings], pa.string()),
         "measured_at": pa.array([reading.measured_at_ms for reading in readings], pa.int64()),
         "received_at": pa.array([reading.received_at_ms for reading in readings], pa.int64()),
+        "source": pa.array(sources, pa.int32()),
         "late": pa.array([reading.late for reading in readings], pa.bool_()),
         "ignored_fields": pa.array([reading.ignored_fields for reading in readings], pa.int32()),
         "other_metrics": pa.array([_others(held, frozenset(metrics)) for held in values], OTHER_METRICS),
@@ -79,7 +79,7 @@ def batch_of(readings: Sequence[Reading], metrics: Sequence[str], source: int) -
         columns[name] = pa.array([reading.attributes.get(name) for reading in readings], pa.string())
     for name in metrics:
         columns[name] = pa.array([held.get(name) for held in values], pa.float64())
-    return batch(columns, metrics, source)
+    return batch(columns, metrics)
 
 
 def _others(values: dict[str, float], declared: frozenset[str]) -> list[tuple[str, float]] | None:

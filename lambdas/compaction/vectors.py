@@ -49,8 +49,8 @@ class VectorDecoder:
         self._late_ms = pa.scalar(-limits.late_after_h * 3_600_000, pa.int64())
         self._identities = Identities()
 
-    def decode(self, rows: Sequence[Row], shape: Shape, arrived_at_ms: int) -> Decoded:
-        """Decode rows that the shape has accepted."""
+    def decode(self, rows: Sequence[Row], shape: Shape, arrived_at_ms: pa.Int64Array) -> Decoded:
+        """Decode rows that the shape has accepted, each of which arrived when the store got it at its own time."""
         if not rows or "timestamp" not in shape.names:
             return Decoded({}, list(range(len(rows))))
         values = dict(zip(shape.names, zip(*rows, strict=True), strict=True))
@@ -70,7 +70,7 @@ class VectorDecoder:
         left = pc.indices_nonzero(pc.invert(plain)).to_pylist()
         return Decoded({name: column.filter(plain) for name, column in columns.items()}, left)
 
-    def _times(self, values: Mapping[str, Any], arrived_at_ms: int, checks: list[pa.BooleanArray]) -> Columns:
+    def _times(self, values: Mapping[str, Any], arrived_at_ms: pa.Int64Array, checks: list[pa.BooleanArray]) -> Columns:
         measured_at = _moments(values["timestamp"])
         received_at = self._received_at(values, arrived_at_ms, checks)
         ahead = pc.subtract(measured_at, received_at)
@@ -78,17 +78,16 @@ class VectorDecoder:
         return {"measured_at": measured_at, "received_at": received_at, "late": pc.less_equal(ahead, self._late_ms)}
 
     def _received_at(
-        self, values: Mapping[str, Any], arrived_at_ms: int, checks: list[pa.BooleanArray]
+        self, values: Mapping[str, Any], arrived_at_ms: pa.Int64Array, checks: list[pa.BooleanArray]
     ) -> pa.Int64Array:
-        arrived_at = pa.repeat(pa.scalar(arrived_at_ms, pa.int64()), len(values["timestamp"]))
         if "received_at" not in values:
-            return arrived_at
+            return arrived_at_ms
         said = pa.array(values["received_at"], pa.float64())
         moments = _milliseconds(said)
         if not moments.null_count and pc.min(moments).as_py() > 0:
             return moments
         checks.append(pc.or_kleene(pc.is_null(said), pc.greater(moments, 0)))
-        return pc.coalesce(moments, arrived_at)
+        return pc.coalesce(moments, arrived_at_ms)
 
 
 def _require(holds: pa.BooleanArray, checks: list[pa.BooleanArray]) -> None:

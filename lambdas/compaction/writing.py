@@ -63,6 +63,7 @@ class Writer(msgspec.Struct, frozen=True):
             for planned in task.objects:
                 answer = self._open(planned)
                 intake.read(planned.key, answer["Body"], answer["LastModified"])
+            intake.finish()
             stored = _Stored()
             files = self._files(store, task, name, folder)
             for rows in runs.drain():

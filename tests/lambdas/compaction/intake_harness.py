@@ -31,9 +31,11 @@ def through_the_intake(body: bytes, lessons: bytes = b"") -> Outcome:
     intake = Intake(METRICS, LIMITS, lambda batch: rows.extend(batch.to_pylist()), lambda *one: rejects.append(one))
     if lessons:
         intake.read("lessons", io.BytesIO(lessons), ARRIVED)
+        intake.finish()
         rows.clear()
         rejects.clear()
     intake.read("object", io.BytesIO(body), ARRIVED)
+    intake.finish()
     return Outcome([exact({**row, "source": 0}) for row in rows], rejects, intake.records[-1])
 
 
@@ -46,7 +48,9 @@ def by_the_decoder(lines: list[bytes]) -> Outcome:
     ]
     readings = [outcome for outcome, _, _ in outcomes if isinstance(outcome, Reading)]
     rejects = [(outcome, line, place) for outcome, line, place in outcomes if isinstance(outcome, Rejection)]
-    return Outcome([exact(row) for row in batch_of(readings, METRICS, 0).to_pylist()], rejects, len(outcomes))
+    return Outcome(
+        [exact(row) for row in batch_of(readings, METRICS, [0] * len(readings)).to_pylist()], rejects, len(outcomes)
+    )
 
 
 def exact(value: Any) -> Any:

@@ -39,7 +39,7 @@ readings = st.lists(
 
 
 def table(content: list[Reading]) -> pa.Table:
-    return pa.Table.from_batches([batch_of(content, METRICS, 0)])
+    return pa.Table.from_batches([batch_of(content, METRICS, [0] * len(content))])
 
 
 def written(pieces: list[pa.Table], folder: Path, file_bytes: int = 10**9, *, bloom: bool = False) -> dict[str, bytes]:
@@ -85,7 +85,7 @@ def test_rows_come_out_the_same_however_they_are_cut_and_spilled(
         patch.setattr(spill, "_BATCH_BYTES", 100)
         runs = SortedRuns(folder, DAY_MS)
         for start, end in itertools.pairwise(bounds):
-            runs.add(batch_of(content[start:end], METRICS, 0))
+            runs.add(batch_of(content[start:end], METRICS, [0] * (end - start)))
         found = list(runs.drain())
 
     expected = arrange(table(content), DAY_MS)

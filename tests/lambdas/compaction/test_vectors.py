@@ -3,6 +3,7 @@
 import base64
 import json
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -220,7 +221,7 @@ def test_ordinary_records_never_reach_the_general_decoder(monkeypatch: pytest.Mo
         shape.learn(record)
 
     rows, refused = shape.rows(records)
-    decoded = vectors.decode(rows, shape, ARRIVED_MS)
+    decoded = vectors.decode(rows, shape, pa.array([ARRIVED_MS] * len(rows)))
 
     assert (refused, decoded.left) == ([], [])
     assert decoded.columns["measured_at"].to_pylist() == [ARRIVED_MS, ARRIVED_MS, ARRIVED_MS - 877, 5000]
