@@ -102,6 +102,17 @@ class Settings(Model):
             raise ValueError("alerts.webhook needs the section [credentials]: its secret signs what is delivered")
         return self
 
+    @model_validator(mode="after")
+    def _alarms_tell_trouble_from_health(self) -> "Settings":
+        limits = self.monitoring
+        if limits.function_duration_ms >= self.realtime.function.timeout_s * 1000:
+            raise ValueError("monitoring.function_duration_ms must be less than realtime.function.timeout_s allows")
+        if limits.firehose_age_s <= self.ingest.firehose_buffer_s:
+            raise ValueError("monitoring.firehose_age_s must be more than ingest.firehose_buffer_s")
+        if limits.backlog_age_s <= (60 + self.compaction.grace_minutes) * 60:
+            raise ValueError("monitoring.backlog_age_s must be more than an hour and compaction.grace_minutes")
+        return self
+
     def name(self, template: str) -> str:
         """A resource's name: the settings' text with `{system}` and `{suffix}` filled in."""
         return template.format(system=self.system, suffix=self.suffix)

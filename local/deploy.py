@@ -4,6 +4,7 @@ import dataclasses
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -125,7 +126,7 @@ class _Follower:
         self._report = report
         self._stacks = {stack: ""}
         self._seen: set[str] = set()
-        self._failures: list[Event] = []
+        self._failures: list[tuple[datetime, Event]] = []
         if status(cloudformation, stack) is not None:
             self._seen.update(event["EventId"] for event in self._events(stack))
 
@@ -139,11 +140,14 @@ class _Follower:
             time.sleep(POLL_S)
 
     def cause(self) -> str | None:
-        """The failure that the others came from: the first of a resource that is not itself a stack."""
-        own = [event for event in self._failures if event.type != NESTED] or self._failures
-        if not own:
+        """The failure that the others came from: the earliest of a resource that is not itself a stack.
+
+        Stacks are read one after the other, so that what came later in one may be seen first.
+        """
+        failures = [event for _, event in sorted(self._failures, key=lambda failure: failure[0])]
+        first = next((event for event in failures if event.type != NESTED), failures[0] if failures else None)
+        if first is None:
             return None
-        first = own[0]
         where = f" in nested stack {first.stack}" if first.stack else ""
         return f"{first.logical_id} ({first.type}){where}: {first.status}: {first.reason}"
 
@@ -176,7 +180,7 @@ class _Follower:
             raw.get("ResourceStatusReason", ""),
         )
         if event.status.endswith("_FAILED") and "cancelled" not in event.reason:
-            self._failures.append(event)
+            self._failures.append((raw["Timestamp"], event))
         self._report(event)
 
     def _events(self, stack: str) -> Iterator[Any]:

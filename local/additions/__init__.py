@@ -24,6 +24,7 @@ from local.additions import (
     secret_versions,
     tags,
     trails,
+    warm_workers,
 )
 
 EVENT_SOURCE_STOP_S = 8.0  # of local.process.STOP_TIMEOUT_S; an invocation that takes longer is made again
@@ -53,6 +54,7 @@ class Additions:
         secret_versions.install()
         tags.install()
         trails.install()
+        warm_workers.install()
         iot_actions.install()
         iot_logging.install()
         self._poller = kinesis_poller.install()

@@ -1,17 +1,16 @@
 """Names that are taken, and what is protected: where MiniStack's CloudFormation overwrites or deletes, AWS refuses.
 
-MiniStack makes a table, stream, log group or key alias anew over one of the same name, and what was in it is gone. AWS
-answers that it already exists. And it deletes a protected table and a bucket that is not empty, as AWS does not.
+MiniStack makes a table, stream, log group, secret or key alias anew over one of the same name, and what was in it is
+gone. AWS answers that it already exists. And it deletes a protected table and a bucket that is not empty, as AWS does
+not.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+from local.additions.services import RefusedError
+
 Properties = dict[str, Any]
-
-
-class RefusedError(Exception):
-    """CloudFormation may not do that; the message is AWS's."""
 
 
 def install() -> None:
@@ -27,13 +26,14 @@ def install() -> None:
 
 def _named() -> dict[str, tuple[str, Callable[[str], bool]]]:
     """By resource type the property that names it, and whether there is one of that name."""
-    from ministack.services import cloudwatch_logs, dynamodb, kinesis, kms
+    from ministack.services import cloudwatch_logs, dynamodb, kinesis, kms, secretsmanager
 
     return {
         "AWS::DynamoDB::Table": ("TableName", lambda name: name in dynamodb._tables),
         "AWS::KMS::Alias": ("AliasName", lambda name: kms._alias_arn(name) in kms._aliases),
         "AWS::Kinesis::Stream": ("Name", lambda name: name in kinesis._streams),
         "AWS::Logs::LogGroup": ("LogGroupName", lambda name: name in cloudwatch_logs._log_groups),
+        "AWS::SecretsManager::Secret": ("Name", lambda name: name in secretsmanager._secrets),
     }
 
 

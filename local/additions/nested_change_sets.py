@@ -1,7 +1,7 @@
 """Change sets of nested stacks (`IncludeNestedStacks`), and which properties of what holds data replace it.
 
 MiniStack compares the root's template alone. On AWS each nested stack gets a change set of its own, which the root's
-one names in `ChangeSetId`: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/change-sets-for-nested-stacks.html
+one names in `ChangeSetId`, and which go with it: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/change-sets-for-nested-stacks.html
 """
 
 import contextlib
@@ -15,6 +15,7 @@ UNKNOWN = "{{changeSet:KNOWN_AFTER_APPLY}}"
 REPLACING = {
     "AWS::CloudFormation::Stack": (),
     "AWS::CloudWatch::Alarm": ("AlarmName",),
+    "AWS::IoT::Policy": ("PolicyName",),
     "AWS::KMS::Alias": ("AliasName",),
     "AWS::KMS::Key": (),
     "AWS::Kinesis::Stream": ("Name",),
@@ -26,6 +27,7 @@ REPLACING = {
     "AWS::Logs::LogGroup": ("LogGroupName",),
     "AWS::S3::Bucket": ("BucketName",),
     "AWS::S3::BucketPolicy": ("Bucket",),
+    "AWS::SecretsManager::Secret": ("Name",),
 }
 """Properties with "Update requires: Replacement" on each type's page, of types where MiniStack does not know them
 (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-template-resource-type-ref.html)."""
@@ -35,11 +37,13 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 def install() -> None:
-    """Teach CreateChangeSet and DescribeChangeSet the nested stacks."""
-    from ministack.services.cloudformation import _ACTION_HANDLERS, _change_sets, changesets, provisioners
+    """Teach CreateChangeSet, DescribeChangeSet and DeleteChangeSet the nested stacks."""
+    from ministack.services.cloudformation import _ACTION_HANDLERS, _change_sets, provisioners
 
     provisioners._REPLACING_PROPERTIES.update(REPLACING)
-    create_root, describe_one = _ACTION_HANDLERS["CreateChangeSet"], _ACTION_HANDLERS["DescribeChangeSet"]
+    create_root, describe_one, delete_one = (
+        _ACTION_HANDLERS[f"{action}ChangeSet"] for action in ("Create", "Describe", "Delete")
+    )
 
     def create(params: Record) -> Answer:
         answer: Answer = create_root(params)
@@ -50,16 +54,28 @@ def install() -> None:
 
     def describe(params: Record) -> Answer:
         status, headers, body = describe_one(params)
-        name, stack_name = (params.get(field, [""])[0] for field in ("ChangeSetName", "StackName"))
-        _, change_set = changesets._find_change_set(name, stack_name)
-        for change in (change_set or {}).get("Changes", []):
-            resource = change["ResourceChange"]
-            if "ChangeSetId" in resource:
-                title = f"<LogicalResourceId>{resource['LogicalResourceId']}</LogicalResourceId>".encode()
-                body = body.replace(title, title + f"<ChangeSetId>{resource['ChangeSetId']}</ChangeSetId>".encode())
+        for logical_id, arn in _belonging(params):
+            title = f"<LogicalResourceId>{logical_id}</LogicalResourceId>".encode()
+            body = body.replace(title, title + f"<ChangeSetId>{arn}</ChangeSetId>".encode())
         return status, headers, body
 
-    _ACTION_HANDLERS.update(CreateChangeSet=create, DescribeChangeSet=describe)
+    def delete(params: Record) -> Answer:
+        for _, arn in _belonging(params):
+            _change_sets.pop(arn, None)
+        answer: Answer = delete_one(params)
+        return answer
+
+    _ACTION_HANDLERS.update(CreateChangeSet=create, DescribeChangeSet=describe, DeleteChangeSet=delete)
+
+
+def _belonging(params: Record) -> list[tuple[str, str]]:
+    """Logical id and change set's ARN of each nested stack that the request's change set has one for."""
+    from ministack.services.cloudformation import changesets
+
+    name, stack_name = (params.get(field, [""])[0] for field in ("ChangeSetName", "StackName"))
+    _, change_set = changesets._find_change_set(name, stack_name)
+    changes = [change["ResourceChange"] for change in (change_set or {}).get("Changes", [])]
+    return [(change["LogicalResourceId"], change["ChangeSetId"]) for change in changes if "ChangeSetId" in change]
 
 
 def _add_nested(root: Record) -> None:

@@ -12,6 +12,8 @@ OF_OUR_RULES = "FROM \"AWS/IoT\" WHERE RuleName = '${ReadingsRuleName}' OR RuleN
 """A query, because IoT counts each action of a rule under a type of action, whose spelling no document gives
 (https://docs.aws.amazon.com/iot/latest/developerguide/metrics_dimensions.html#rule-action-metrics)."""
 
+READ_BY_FIREHOSE = "DataReadFromKinesisStream.Records"
+
 HOUR_S = 3600
 
 Watched = Mapping[str, object]
@@ -62,6 +64,14 @@ def _ingest(settings: Settings, watched: Watched) -> Iterator[Alarm]:
         metric("AWS/Firehose", "DeliveryToS3.DataFreshness", "Maximum", {"DeliveryStreamName": firehose}),
         limits.firehose_age_s,
     )
+    yield Alarm(
+        "ArchiveUnread",
+        "Records come onto the stream and Firehose does not read them: what leaves the stream is lost to the archive.",
+        # what Firehose has not read has no age there
+        _unread(watched, metric("AWS/Firehose", READ_BY_FIREHOSE, "Sum", {"DeliveryStreamName": firehose})),
+        0,
+        periods=3,
+    )
 
 
 def _event_source(settings: Settings, watched: Watched) -> Iterator[Alarm]:
@@ -78,11 +88,7 @@ def _event_source(settings: Settings, watched: Watched) -> Iterator[Alarm]:
         "ReadingsUnread",
         "Records come onto the stream and process_readings is not called.",
         # a function that is not called has no iterator age
-        math(
-            "IF(incoming > 0 AND FILL(invocations, 0) < 1, 1, 0)",
-            incoming=metric("AWS/Kinesis", "IncomingRecords", "Sum", {"StreamName": watched["StreamName"]}),
-            invocations=metric("AWS/Lambda", "Invocations", "Sum", function),
-        ),
+        _unread(watched, metric("AWS/Lambda", "Invocations", "Sum", function)),
         0,
         periods=3,
     )
@@ -97,6 +103,15 @@ def _event_source(settings: Settings, watched: Watched) -> Iterator[Alarm]:
         "Records were given up and could not be set aside: only the archive has them.",
         metric("AWS/Lambda", "DroppedEventCount", "Sum", source),
         0,
+    )
+
+
+def _unread(watched: Watched, reads: Mapping[str, object]) -> dict[str, object]:
+    """1 in a period in which records come onto the stream and a reader of it has done nothing."""
+    return math(
+        "IF(incoming > 0 AND FILL(reads, 0) < 1, 1, 0)",
+        incoming=metric("AWS/Kinesis", "IncomingRecords", "Sum", {"StreamName": watched["StreamName"]}),
+        reads=reads,
     )
 
 
@@ -134,7 +149,7 @@ def _hot_table(settings: Settings, watched: Watched) -> Iterator[Alarm]:
     yield Alarm(
         "TableThrottled",
         "DynamoDB refuses writes to the hot table: readings are stored late.",
-        metric("AWS/DynamoDB", "WriteThrottleEvents", "Sum", table),
+        _throttled(table),
         limit,
         periods=2,
     )
@@ -142,15 +157,17 @@ def _hot_table(settings: Settings, watched: Watched) -> Iterator[Alarm]:
         yield Alarm(
             "IndexThrottled",
             "DynamoDB refuses writes to the index by sensor type, and with them those to the table.",
-            metric(
-                "AWS/DynamoDB",
-                "WriteThrottleEvents",
-                "Sum",
-                {**table, "GlobalSecondaryIndexName": settings.name(index.name)},
-            ),
+            _throttled({**table, "GlobalSecondaryIndexName": settings.name(index.name)}),
             limit,
             periods=2,
         )
+
+
+def _throttled(dimensions: Mapping[str, object]) -> dict[str, object]:
+    """Throttled writes, and 0 where DynamoDB says nothing: an alarm over its metrics ignores missing data, whatever it
+    is told, and would never end
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html)."""
+    return math("FILL(throttled, 0)", throttled=metric("AWS/DynamoDB", "WriteThrottleEvents", "Sum", dimensions))
 
 
 def _compaction(settings: Settings, watched: Watched) -> Iterator[Alarm]:

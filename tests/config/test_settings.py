@@ -220,3 +220,15 @@ def test_a_webhook_without_credentials_is_refused(tmp_path):
     message = refusal(tmp_path, "[alerts.webhook]\nurl = 'https://example.com/'")
 
     assert "alerts.webhook needs the section [credentials]" in message
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("realtime.function.timeout_s = 50", "function_duration_ms must be less than realtime.function.timeout_s"),
+        ("monitoring.firehose_age_s = 300", "firehose_age_s must be more than ingest.firehose_buffer_s"),
+        ("compaction.grace_minutes = 180", "backlog_age_s must be more than an hour and compaction.grace_minutes"),
+    ],
+)
+def test_an_alarm_that_could_never_go_off_or_would_never_end_is_refused(tmp_path, given, why):
+    assert f"together: Value error, monitoring.{why}" in refusal(tmp_path, given)

@@ -2,15 +2,49 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from config import settings as config
 from local import process, up
 from tests.e2e import checkout as checkouts
-from tests.e2e.systems import System, deployer
+from tests.e2e.printed import SYSTEMS, Deployments, settings_of
+from tests.e2e.systems import System
 
 SUFFIX = "e2e"
+REFERENCE = (
+    "test_reference_traffic",
+    "test_deploy_command",
+    "test_reference_systems",
+    "test_reference_operation",
+    "test_tags",
+)
+"""One worker takes these, in this order: fleets send to systems of their own while the AWS CLI deploys the others."""
+LONG = (*REFERENCE, "test_demo", "test_least_privilege", "test_stack_life", "test_monitoring")
+"""What takes longest comes first, or one worker is left alone with it in the end."""
+
+
+class Sharing(LoadScopeScheduling):
+    """Shares files out to the workers, those of REFERENCE as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = Path(nodeid.partition("::")[0]).stem
+        return "reference" if name in REFERENCE else name
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:
+    return Sharing(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """In the order of LONG, then all others; xdist keeps it with `--no-loadscope-reorder`."""
+
+    def place(item: pytest.Item) -> int:
+        return LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG)
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -45,14 +79,15 @@ def outputs(emulator: process.Running) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def systems(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, System]:
+def deployments(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> Deployments:
+    """Both reference systems and one more environment, being deployed with the commands that a build prints."""
+    return Deployments(tmp_path_factory.mktemp("printed"))
+
+
+@pytest.fixture(scope="session")
+def systems(deployments: Deployments) -> dict[str, System]:
     """Both reference systems, deployed side by side with the settings of their files."""
-    suffixes = {"iot-processing": "city", "manufacturing": "works"}
-    deploy = deployer(emulator, tmp_path_factory.mktemp("systems"))
-    return {
-        environment: deploy(config.load(environment, {"ENVIRONMENT_SUFFIX": suffix}))
-        for environment, suffix in suffixes.items()
-    }
+    return {environment: System(settings_of(environment), deployments.outputs(environment)) for environment in SYSTEMS}
 
 
 @pytest.fixture(scope="module")

@@ -29,7 +29,8 @@ def role_of(function: str) -> str:
 class Notifier:
     """A deployed system with a webhook, a queue and the secret that signs."""
 
-    def __init__(self, outputs: dict[str, str]) -> None:
+    def __init__(self, stack_name: str, outputs: dict[str, str]) -> None:
+        self.stack_name = stack_name
         self.outputs = outputs
         self._secrets = boto3.client("secretsmanager")
 
@@ -106,8 +107,20 @@ class Notifier:
 
     def set_aside(self, text: str) -> Any:
         """The dead-letter queue's message about what was published."""
-        url = boto3.client("sqs").get_queue_url(QueueName=self.outputs["WebhookFailuresQueueName"])["QueueUrl"]
-        return eventually(lambda: self._taken(url, text))
+        return eventually(lambda: self._taken(self._failures(), text))
+
+    def drop_set_aside(self) -> None:
+        """Empty the dead-letter queue."""
+        boto3.client("sqs").purge_queue(QueueUrl=self._failures())
+
+    def waiting(self) -> int:
+        """How many messages the dead-letter queue holds, also those that somebody has received and not deleted."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        counts = boto3.client("sqs").get_queue_attributes(QueueUrl=self._failures(), AttributeNames=names)  # type: ignore[arg-type]
+        return sum(map(int, counts["Attributes"].values()))
+
+    def _failures(self) -> str:
+        return boto3.client("sqs").get_queue_url(QueueName=self.outputs["WebhookFailuresQueueName"])["QueueUrl"]
 
     def queued(self, text: str) -> Any:
         """The alerts queue's message about what was published."""

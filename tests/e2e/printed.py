@@ -9,12 +9,13 @@ import boto3
 
 from config import settings as config
 from config.settings import Settings
+from local import deploy
 
 REPOSITORY = Path(__file__).parents[2]
 SYSTEMS = ("iot-processing", "manufacturing")
 PACKAGED = "dev"
 """Built without a bucket: `aws cloudformation package` takes the files from where they are."""
-SUFFIXES = {"iot-processing": "typed1", "manufacturing": "typed2", PACKAGED: "typed3"}
+SUFFIXES = {"iot-processing": "city", "manufacturing": "works", PACKAGED: "typed"}
 
 
 def settings_of(environment: str) -> Settings:
@@ -22,23 +23,35 @@ def settings_of(environment: str) -> Settings:
     return config.load(environment, {"ENVIRONMENT_SUFFIX": SUFFIXES[environment]})
 
 
-def run_all(folder: Path) -> dict[str, str]:
-    """Build and deploy every environment; what the commands said, by environment.
+class Deployments:
+    """Every environment, built and deployed side by side: the AWS CLI looks only every 30 s."""
 
-    They run side by side, since the AWS CLI looks only every 30 seconds.
-    """
-    started = {}
-    for environment in SUFFIXES:
-        commands = _printed_commands(environment, folder / environment)
-        started[environment] = subprocess.Popen(
-            ["sh", "-ec", commands],
-            cwd=REPOSITORY,
-            env=environ(environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    return {environment: running.communicate()[0] for environment, running in started.items()}
+    def __init__(self, folder: Path) -> None:
+        self._said: dict[str, str] = {}
+        self._running = {environment: _begin(environment, folder / environment) for environment in SUFFIXES}
+
+    def said(self, environment: str) -> str:
+        """What the commands said, once they have ended."""
+        if environment not in self._said:
+            self._said[environment] = self._running[environment].communicate()[0]
+        return self._said[environment]
+
+    def outputs(self, environment: str) -> dict[str, str]:
+        """Outputs of the stack that the commands deployed."""
+        assert "Successfully created/updated stack" in self.said(environment), self.said(environment)
+        settings = settings_of(environment)
+        return deploy.outputs(boto3.client("cloudformation", region_name=settings.region), settings.stack_name)
+
+
+def _begin(environment: str, out: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        ["sh", "-ec", _printed_commands(environment, out)],
+        cwd=REPOSITORY,
+        env=environ(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def environ(environment: str) -> dict[str, str]:

@@ -6,48 +6,17 @@ import subprocess
 import boto3
 import pytest
 
-from local import process
-from tests.e2e.printed import PACKAGED, SUFFIXES, SYSTEMS, environ, run_all, settings_of
+from tests.e2e.printed import PACKAGED, SUFFIXES, SYSTEMS, Deployments, environ, settings_of
+from tests.outputs import PROMISED
 
 pytestmark = pytest.mark.e2e
-
-OUTPUTS = {
-    "iot-processing": {
-        "ApiSecretArn",
-        "ApiSecretName",
-        "DashboardName",
-        "DynamodbTableName",
-        "FirehoseName",
-        "KinesisStreamName",
-        "ProcessedDataBucketName",
-        "ProcessorLambdaName",
-        "RawDataBucketName",
-        "SnsTopicName",
-    },
-    "manufacturing": {
-        "CloudtrailName",
-        "IotThingTypeName",
-        "KinesisStreamName",
-        "KmsKeyId",
-        "LambdaFunctionName",
-        "SensorDataBucketName",
-        "SensorMetricsTableName",
-    },
-}
-"""What each reference system promises to tell whoever deploys it."""
-
-
-@pytest.fixture(scope="module")
-def deployments(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What the commands said that deployed both reference systems, and one more environment; by environment."""
-    return run_all(tmp_path_factory.mktemp("printed"))
 
 
 @pytest.mark.promise("both", "build and deploy")
 @pytest.mark.parametrize("environment", [*SYSTEMS, PACKAGED])
-def test_the_printed_commands_deploy_the_system(deployments: dict[str, str], environment: str) -> None:
+def test_the_printed_commands_deploy_the_system(deployments: Deployments, environment: str) -> None:
     settings = settings_of(environment)
-    assert f"Successfully created/updated stack - {settings.stack_name}" in deployments[environment]
+    assert f"Successfully created/updated stack - {settings.stack_name}" in deployments.said(environment)
 
     cloudformation = boto3.client("cloudformation", region_name=settings.region)
     (stack,) = cloudformation.describe_stacks(StackName=settings.stack_name)["Stacks"]
@@ -58,8 +27,9 @@ def test_the_printed_commands_deploy_the_system(deployments: dict[str, str], env
 @pytest.mark.promise("iot-processing", "outputs")
 @pytest.mark.promise("manufacturing", "outputs")
 @pytest.mark.parametrize("environment", SYSTEMS)
-def test_describe_stacks_shows_every_output(deployments: dict[str, str], environment: str) -> None:
+def test_describe_stacks_shows_every_output(deployments: Deployments, environment: str) -> None:
     settings = settings_of(environment)
+    assert deployments.said(environment)
 
     said = subprocess.run(
         ["aws", "cloudformation", "describe-stacks", "--stack-name", settings.stack_name],
@@ -70,7 +40,7 @@ def test_describe_stacks_shows_every_output(deployments: dict[str, str], environ
     ).stdout
 
     outputs = {output["OutputKey"]: output["OutputValue"] for output in json.loads(said)["Stacks"][0]["Outputs"]}
-    assert outputs.keys() >= OUTPUTS[environment]
-    assert all(outputs[name] for name in OUTPUTS[environment])
+    assert outputs.keys() >= PROMISED[environment]
+    assert all(outputs[name] for name in PROMISED[environment])
     for alias, name in settings.outputs.items():
         assert outputs[alias] == outputs[name]

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from templates.shared.functions import NAMESPACE
 from tests.e2e.printed import SYSTEMS
 from tests.e2e.systems import System
 
@@ -13,7 +14,9 @@ SHOWN = {
     "AWS/Kinesis": {"IncomingRecords", "IncomingBytes", "WriteProvisionedThroughputExceeded"},
     "AWS/Lambda": {"Invocations", "Errors", "Duration", "ConcurrentExecutions"},
     "AWS/Firehose": {"DeliveryToS3.Success", "DeliveryToS3.DataFreshness", "DeliveryToS3.Records"},
-    "AWS/DynamoDB": {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits"},
+    "AWS/DynamoDB": {"ConsumedReadCapacityUnits", "ConsumedWriteCapacityUnits", "WriteThrottleEvents"},
+    "AWS/States": {"ExecutionsSucceeded", "ExecutionsFailed"},
+    NAMESPACE: {"BacklogAgeSeconds", "RowsCommitted", "RecordsQuarantined"},
 }
 
 
@@ -30,7 +33,7 @@ def works(systems: dict[str, System]) -> System:
 
 
 @pytest.mark.promise("iot-processing", "dashboard")
-def test_the_dashboard_shows_stream_function_delivery_and_table(system: System) -> None:
+def test_the_dashboard_shows_stream_function_delivery_table_and_compaction(system: System) -> None:
     name = system.outputs["DashboardName"]
     body = json.loads(system.client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"])
     metrics = [
@@ -40,7 +43,6 @@ def test_the_dashboard_shows_stream_function_delivery_and_table(system: System) 
     assert name == system.settings.stack_name
     for namespace, names in SHOWN.items():
         assert names <= {metric[1] for metric in metrics if metric[0] == namespace}
-    assert any("Throttle" in metric[1] for metric in metrics if metric[0] == "AWS/DynamoDB")
     for namespace, metric, *dimensions in metrics:
         named = [part for part in dimensions if isinstance(part, str)]
         assert named, f"{namespace} {metric} has no dimension"
@@ -64,6 +66,7 @@ def test_the_alarms_tell_the_topic(
 
     assert (found["MetricName"], found["Statistic"], found["Period"]) == (metric, statistic, 300)
     assert (found["EvaluationPeriods"], found["Threshold"]) == (periods, threshold)
+    assert found["ComparisonOperator"] == "GreaterThanThreshold"
     assert found["AlarmActions"] == [system.outputs["AlertsTopicArn"]]
 
 

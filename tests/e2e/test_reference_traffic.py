@@ -20,7 +20,7 @@ from local.fleet.generate import Plan, messages
 from local.fleet.message import Tally
 from local.fleet.shipment import Shipment, ship
 from tests.changed import changed
-from tests.e2e.printed import SYSTEMS
+from tests.e2e.printed import SYSTEMS, Deployments
 from tests.e2e.resources import eventually
 from tests.e2e.systems import System, deployer
 
@@ -86,8 +86,10 @@ class Traffic:
 
 
 @pytest.fixture(scope="module")
-def traffic(emulator: process.Running, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Traffic]:
-    """Both systems, deployed side by side and ready to be sent to."""
+def traffic(
+    emulator: process.Running, deployments: Deployments, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Traffic]:
+    """Both systems, deployed side by side and ready to be sent to, while the AWS CLI deploys others."""
     deploy = deployer(emulator, tmp_path_factory.mktemp("soon"))
     names = {"iot-processing": "busycity", "manufacturing": "busyworks"}
     found = {}
@@ -145,6 +147,21 @@ def test_a_stored_reading_has_its_metrics_zero_too_and_when_it_was_processed(tra
         "pressure": 2,
     }
     assert {"device_id", "timestamp", "processed_at"} <= reading.keys()
+
+
+@pytest.mark.promise("iot-processing", "function")
+@pytest.mark.parametrize("environment", SYSTEMS)
+def test_the_function_writes_structured_logs_of_what_it_did(
+    traffic: dict[str, Traffic], accounts: dict[str, Accounts], environment: str
+) -> None:
+    system = traffic[environment].system
+    group = f"/aws/lambda/{system.outputs['ProcessReadingsName']}"
+    pages = system.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
+    messages = [event["message"] for page in pages for event in page["events"]]
+    entries = [json.loads(message) for message in messages if message.startswith('{"level"')]
+
+    assert entries
+    assert all(entry.keys() >= {"level", "message", "service", "timestamp", "function_request_id"} for entry in entries)
 
 
 def test_the_fleets_command_reaches_a_system_of_another_region(

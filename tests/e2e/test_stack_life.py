@@ -1,7 +1,6 @@
 """A stack's life: created, changed, rolled back, deleted, with another environment of the same system beside it."""
 
 import contextlib
-import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,28 +10,18 @@ import pytest
 from botocore.exceptions import ClientError
 from troposphere import Template, cloudwatch
 
-import build
 from config import settings as config
 from config.settings import Settings
 from local import deploy as deployment
-from local import process, up
+from local import process
 from templates import monitoring, root
 from tests.changed import changed
+from tests.e2e.change_sets import change_set, changes, endangered
 from tests.e2e.resources import eventually
 from tests.e2e.systems import Deploy, System, deployer
 
 pytestmark = pytest.mark.e2e
 
-HOLDS_DATA = {
-    "AWS::DynamoDB::Table",
-    "AWS::Glue::Database",
-    "AWS::KMS::Key",
-    "AWS::Kinesis::Stream",
-    "AWS::Logs::LogGroup",
-    "AWS::S3::Bucket",
-    "AWS::SQS::Queue",
-    "AWS::SecretsManager::Secret",
-}
 REFUSED = r"^Broken \(AWS::CloudWatch::Alarm\) in nested stack Monitoring: .*_FAILED: MetricName and Namespace are"
 
 
@@ -75,54 +64,6 @@ def a_broken_template() -> Iterator[None]:
         yield
 
 
-@dataclasses.dataclass(frozen=True)
-class Change:
-    """One resource's entry in a change set, of the root or of a nested stack."""
-
-    stack: str
-    logical_id: str
-    kind: str
-    action: str
-    replacement: str | None
-
-
-@contextlib.contextmanager
-def change_set(system: System, settings: Settings, out: Path) -> Iterator[str]:
-    """A change set, with those of the nested stacks, that brings the system to the settings; its ARN."""
-    cloudformation = system.client("cloudformation")
-    bucket = up._artifact_bucket(settings.region)
-    built = build.build(settings, out, target="host", bucket=bucket)
-    arn = cloudformation.create_change_set(
-        StackName=settings.stack_name,
-        ChangeSetName="reviewed",
-        TemplateBody=built.root_template.read_text(),
-        Capabilities=["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-        Tags=[{"Key": key, "Value": value} for key, value in build.stack_tags(settings).items()],
-        IncludeNestedStacks=True,
-    )["Id"]
-    yield arn
-    cloudformation.delete_change_set(ChangeSetName=arn)
-
-
-def changes(system: System, arn: str, stack: str = "") -> Iterator[Change]:
-    """Everything that a change set and those nested in it would do."""
-    found = system.client("cloudformation").describe_change_set(ChangeSetName=arn)
-    for entry in (entry["ResourceChange"] for entry in found["Changes"]):
-        title = entry["LogicalResourceId"]
-        yield Change(stack, title, entry["ResourceType"], entry["Action"], entry.get("Replacement"))
-        if "ChangeSetId" in entry:
-            yield from changes(system, entry["ChangeSetId"], title)
-
-
-def endangered(found: list[Change]) -> list[str]:
-    """What holds data and would be replaced, perhaps or for certain, or removed."""
-    return [
-        f"{change.stack}.{change.logical_id}"
-        for change in found
-        if change.kind in HOLDS_DATA and (change.action == "Remove" or change.replacement in {"True", "Conditional"})
-    ]
-
-
 OTHER_SETTINGS: dict[str, dict[str, Any]] = {
     "metrics": {"temperature": {"thresholds": ({"above": 90.0},)}},
     "raw_bucket": {"noncurrent_days": 7, "transitions": [{"after_days": 30, "storage_class": "GLACIER"}]},
@@ -133,6 +74,11 @@ OTHER_SETTINGS: dict[str, dict[str, Any]] = {
     "monitoring": {"function_errors": 5},
     "audit": {"data_events": "write"},
 }
+
+
+def kept_days(system: System, log_group: str) -> int:
+    (found,) = system.client("logs").describe_log_groups(logGroupNamePrefix=log_group)["logGroups"]
+    return int(found["retentionInDays"])
 
 
 @pytest.mark.promise("iot-processing", "retention")
@@ -159,6 +105,9 @@ def test_other_settings_replace_nothing_that_holds_data_and_lose_none(
     assert after.readings("before") == before
     assert archived.items() <= after.archived().items()
     assert after.function()["CodeSha256"] != function["CodeSha256"]
+    stream = after.client("kinesis").describe_stream_summary(StreamName=after.outputs["StreamName"])
+    assert stream["StreamDescriptionSummary"]["RetentionPeriodHours"] == 48
+    assert kept_days(after, f"/aws/lambda/{function['FunctionName']}") == 90
     assert after.stores_a_reading()
 
 
@@ -168,8 +117,9 @@ def test_other_settings_replace_nothing_that_holds_data_and_lose_none(
         ({"hot_table": {"name": "another-{suffix}"}}, "Storage.ReadingsTable"),
         ({"ingest": {"stream_name": "another-{suffix}"}}, "Ingest.ReadingsStream"),
         ({"raw_bucket": {"name": "another-{suffix}"}}, "Storage.RawBucket"),
+        ({"audit": {"enabled": False}, "outputs": {"CloudtrailName": None}}, ".Audit"),
     ],
-    ids=["table", "stream", "bucket"],
+    ids=["table", "stream", "bucket", "a whole stack"],
 )
 def test_the_change_set_tells_when_something_that_holds_data_would_be_replaced(
     system: System, tmp_path: Path, section: dict[str, Any], endangers: str
@@ -203,18 +153,27 @@ def test_environments_of_one_system_see_nothing_of_each_other(system: System, ne
     assert (system.readings("only-there"), neighbour.readings("only-here")) == ([], [])
 
 
-def test_a_deleted_stack_leaves_its_data_and_its_neighbour(system: System, neighbour: System) -> None:
-    system.send("kept", temperature=20)
-    assert eventually(lambda: system.readings("kept"))
-    cloudformation, stack = system.client("cloudformation"), system.settings.stack_name
-    kept, archived = system.readings("kept"), system.archived()
+class Deleted:
+    """The system's stack is deleted after it has stored a reading; what there was before."""
 
-    cloudformation.delete_stack(StackName=stack)
+    def __init__(self, system: System) -> None:
+        system.send("kept", temperature=20)
+        self.readings, self.archived = eventually(lambda: system.readings("kept")), eventually(system.archived)
+        assert self.readings
+        assert self.archived
+        cloudformation, stack = system.client("cloudformation"), system.settings.stack_name
+        cloudformation.delete_stack(StackName=stack)
+        assert deployment.settle(cloudformation, stack) is None
 
-    assert deployment.settle(cloudformation, stack) is None
-    assert system.readings("kept") == kept
-    assert archived
-    assert archived.items() <= system.archived().items()
+
+@pytest.fixture(scope="module")
+def deleted(system: System, neighbour: System) -> Deleted:
+    return Deleted(system)
+
+
+def test_a_deleted_stack_leaves_its_data_and_its_neighbour(deleted: Deleted, system: System, neighbour: System) -> None:
+    assert system.readings("kept") == deleted.readings
+    assert deleted.archived.items() <= system.archived().items()
     key = system.client("kms").describe_key(KeyId=system.outputs["KeyArn"])["KeyMetadata"]
     assert key["KeyState"] == "Enabled"
     assert system.client("glue").get_database(Name=system.outputs["LakeDatabaseName"])
@@ -223,14 +182,15 @@ def test_a_deleted_stack_leaves_its_data_and_its_neighbour(system: System, neigh
     assert neighbour.stores_a_reading()
 
 
-def test_a_stack_cannot_be_created_over_the_data_of_a_deleted_one(system: System, deploy: Deploy) -> None:
-    kept, archived = system.readings("kept"), system.archived()
+def test_a_stack_cannot_be_created_over_the_data_of_a_deleted_one(
+    deleted: Deleted, system: System, deploy: Deploy
+) -> None:
+    archived = system.archived()
 
     with pytest.raises(deployment.DeployError, match=r"\(AWS::.* in nested stack .* already exists"):
         deploy(system.settings)
 
-    assert kept
-    assert system.readings("kept") == kept
+    assert system.readings("kept") == deleted.readings
     assert system.archived() == archived
 
 
@@ -254,16 +214,16 @@ def named(settings: Settings) -> dict[str, list[str]]:
     return {kind: names for kind, names in own.items() if names}
 
 
-def test_a_first_deployment_that_fails_leaves_nothing_in_the_way_of_the_next(system: System, deploy: Deploy) -> None:
-    kept = system.readings("kept")
+def test_a_first_deployment_that_fails_leaves_nothing_in_the_way_of_the_next(
+    deleted: Deleted, system: System, deploy: Deploy
+) -> None:
     settings = changed(settings_of("second"), hot_table={"deletion_protection": False})
     with a_broken_template(), pytest.raises(deployment.DeployError, match=REFUSED):
         deploy(settings)
     assert named(settings) == {}
 
     assert deploy(settings).stores_a_reading()
-    assert kept
-    assert system.readings("kept") == kept
+    assert system.readings("kept") == deleted.readings
 
 
 def test_of_a_first_deployment_that_fails_the_protected_table_stays(deploy: Deploy) -> None:

@@ -11,14 +11,15 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 import build
-from config import settings as config
 from config.settings import Settings
 from local import process, up
 from tests.changed import changed
+from tests.e2e.systems import System
 
 pytestmark = pytest.mark.e2e
 NESTED = "AWS::CloudFormation::Stack"
 ACCOUNT = "000000000000"
+SEVEN = {"Environment", "Project", "Owner", "ManagedBy", "Repository", "CommitSha", "CommitAuthor"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,20 +133,24 @@ def untagged(settings: Settings) -> list[Resource]:
     return [one for one in resources(settings.region, settings.stack_name) if not wanted <= one.tags().items()]
 
 
-@pytest.fixture(scope="module")
-def settings() -> Settings:
-    """A system with every optional part."""
-    overrides = {"ENVIRONMENT_SUFFIX": "tags", "COMMIT_SHA": "4f1c", "COMMIT_AUTHOR": "ada@example.org"}
-    return changed(config.load("manufacturing", overrides), network={"enabled": True})
-
-
+@pytest.mark.promise("iot-processing", "tags")
+@pytest.mark.parametrize(
+    ("environment", "own"),
+    [
+        ("iot-processing", {"AWS::EC2::FlowLog", "AWS::SecretsManager::Secret"}),
+        ("manufacturing", {"AWS::CloudTrail::Trail", "AWS::IoT::ThingType"}),
+    ],
+)
 def test_every_resource_that_takes_tags_carries_the_seven_and_an_update_changes_them(
-    settings: Settings, emulator: process.Running, tmp_path: Path
+    systems: dict[str, System], environment: str, own: set[str], emulator: process.Running, tmp_path: Path
 ) -> None:
-    for revision in (settings, changed(settings, tags={"commit_sha": "a77e"})):
-        up.deploy_system(emulator, revision, tmp_path, lambda _: None)
+    settings = systems[environment].settings
+    assert set(build.stack_tags(settings)) == SEVEN
+    found = {one.type for one in resources(settings.region, settings.stack_name)}
+    assert found >= {"AWS::S3::Bucket", "AWS::Lambda::Function", *own}
+    assert untagged(settings) == []
 
-        found = list(resources(settings.region, settings.stack_name))
-        assert len(build.stack_tags(revision)) == 7
-        assert {one.type for one in found} >= {"AWS::CloudTrail::Trail", "AWS::EC2::FlowLog", "AWS::S3::Bucket"}
-        assert untagged(revision) == []
+    revision = changed(settings, tags={"commit_sha": "a77e"})
+    assert untagged(revision)
+    up.deploy_system(emulator, revision, tmp_path, lambda _: None)
+    assert untagged(revision) == []

@@ -10,6 +10,7 @@ from config import settings as config
 from local import process, up
 from templates import notifications
 from tests.changed import changed, with_all_channels
+from tests.e2e.documents import OF_THE_WEBHOOK, RUNBOOK, commands, operator_of, type_in
 from tests.e2e.notifier import STEPS, Notifier, invoke
 from tests.e2e.receiver import Receiver, listening
 from tests.e2e.resources import eventually
@@ -52,7 +53,7 @@ def system(emulator: process.Running, listener: Receiver, tmp_path_factory: pyte
         },
     )
     out: Path = tmp_path_factory.mktemp("webhook")
-    deployed = Notifier(up.deploy_system(emulator, settings, out, lambda _: None))
+    deployed = Notifier(settings.stack_name, up.deploy_system(emulator, settings, out, lambda _: None))
     _use_key(deployed, listener, deployed.rotated({**deployed.credentials(), "api_key": "first"})["api_secret"])
     return deployed
 
@@ -203,6 +204,24 @@ def test_a_redirect_is_not_followed(system: Notifier, receiver: Receiver) -> Non
     assert "redirects are not followed" in system.set_aside(text)["Body"]
     assert {one.path for one in receiver.about(text)} == {"/alerts?plant=1"}
     assert not any(one.path == "/elsewhere" for one in receiver.received)
+
+
+def test_the_commands_of_the_runbook_deliver_an_alert_again_and_rotate_the_secret(
+    system: Notifier, receiver: Receiver, tmp_path: Path
+) -> None:
+    receiver.always = 410, {}
+    system.drop_set_aside()
+    text = system.publish()
+    assert system.set_aside(text)
+    receiver.always, before = None, system.credentials()
+
+    typed = type_in(tmp_path, [*commands(RUNBOOK, "First")[:3], *OF_THE_WEBHOOK], operator_of(system.stack_name))
+
+    assert typed.returncode == 0, typed.stdout[-6000:]
+    assert "The receiver answered 410." in typed.stdout
+    assert len(receiver.about(text)) == 2
+    assert system.waiting() == 0
+    system.rotated(before)
 
 
 def test_the_logs_hold_no_key_and_no_query(system: Notifier, receiver: Receiver) -> None:

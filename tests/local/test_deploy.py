@@ -171,3 +171,18 @@ def test_a_failure_names_the_resource_that_failed_first_wherever_it_is_nested() 
     expected = r"^Stream \(AWS::SNS::Topic\) in nested stack Ingest: CREATE_FAILED: Too many shards$"
     with pytest.raises(deploy.DeployError, match=expected):
         run(cloudformation)
+
+
+def test_the_earliest_failure_is_named_though_its_stack_is_read_later() -> None:
+    cloudformation = CloudFormation(None, None, "CREATE_IN_PROGRESS", "ROLLBACK_FAILED")
+    later = event(ROOT, "Table", "DELETE_FAILED", ResourceStatusReason="Protected against deletion")
+    later["Timestamp"] += datetime.timedelta(seconds=1)
+    cloudformation.coming = {"root": [nested("CREATE_IN_PROGRESS"), later]}
+
+    def read(told: deploy.Event) -> None:
+        if told.logical_id == "Table":
+            failed = event(CHILD, "Stream", "CREATE_FAILED", ResourceStatusReason="Too many shards")
+            cloudformation.events[CHILD] = [failed]
+
+    with pytest.raises(deploy.DeployError, match=r"^Stream .* Too many shards$"):
+        deploy.deploy(cloudformation, "root", "{}", {}, read)

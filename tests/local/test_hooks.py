@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-from local.additions import nested_change_sets, tags
+from local.additions import nested_change_sets, tags, warm_workers
 
 FUNCTIONS = {
     "app.pin_request_origin": "(source_ip, secure_transport)",
@@ -164,6 +164,7 @@ STORES = {
     "services.kms._aliases": "__contains__",
     "services.lambda_svc._kinesis_positions": "set_scoped",
     "services.s3._bucket_tags": "setdefault",
+    "services.secretsmanager._secrets": "__contains__",
     "services.s3._buckets": "get",
     "services.scheduler._SCHEDULE_TICK_INTERVAL": "__int__",
     "services.stepfunctions._executions": "get",
@@ -246,6 +247,15 @@ def test_cloudformation_does_not_know_which_properties_replace_the_resources_tha
     from ministack.services.cloudformation import provisioners
 
     assert kind not in provisioners._REPLACING_PROPERTIES
+
+
+def test_a_python_worker_that_raised_answers_what_we_replace_and_goes_on() -> None:
+    from ministack.core import lambda_runtime
+
+    script = lambda_runtime._PYTHON_WORKER_SCRIPT
+    assert script.count(warm_workers.RAISED) == 1
+    assert "while True" in script[: script.index(warm_workers.RAISED)]
+    assert "event, request_id" in ", ".join(inspect.signature(lambda_runtime.Worker.invoke).parameters)
 
 
 def test_a_stream_record_has_the_fields_that_we_read() -> None:

@@ -10,6 +10,7 @@ from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
 from local.additions import names
+from local.additions.services import RefusedError
 
 TABLE = {"TableName": "taken", "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}
 NAMED: dict[str, dict[str, Any]] = {
@@ -17,6 +18,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "AWS::KMS::Alias": {"AliasName": "alias/taken", "TargetKeyId": "key"},
     "AWS::Kinesis::Stream": {"Name": "taken"},
     "AWS::Logs::LogGroup": {"LogGroupName": "/taken"},
+    "AWS::SecretsManager::Secret": {"Name": "taken", "GenerateSecretString": {}},
 }
 
 
@@ -38,7 +40,7 @@ def create(kind: str, properties: dict[str, Any]) -> str:
 def test_a_name_that_is_taken_is_refused_until_it_is_free(kind: str) -> None:
     physical_id = create(kind, NAMED[kind])
 
-    with pytest.raises(names.RefusedError, match=rf"^Resource of type '{kind}' with identifier '.*taken' already exis"):
+    with pytest.raises(RefusedError, match=rf"^Resource of type '{kind}' with identifier '.*taken' already exis"):
         create(kind, NAMED[kind])
 
     provisioners._delete_resource(kind, physical_id, NAMED[kind])
@@ -53,7 +55,7 @@ def test_without_a_name_of_its_own_a_resource_is_never_in_the_way() -> None:
 def test_a_protected_table_is_not_deleted() -> None:
     table = create("AWS::DynamoDB::Table", TABLE | {"TableName": "kept", "DeletionProtectionEnabled": True})
 
-    with pytest.raises(names.RefusedError, match=r"^kept: .*protected against deletion"):
+    with pytest.raises(RefusedError, match=r"^kept: .*protected against deletion"):
         provisioners._delete_resource("AWS::DynamoDB::Table", table, {})
 
 
@@ -65,7 +67,7 @@ def test_a_bucket_with_something_in_it_is_not_deleted(monkeypatch: pytest.Monkey
     else:
         monkeypatch.setattr(s3, "_bucket_has_versions", lambda name: name == bucket)
 
-    with pytest.raises(names.RefusedError, match=f"not empty: with-{left}"):
+    with pytest.raises(RefusedError, match=f"not empty: with-{left}"):
         provisioners._delete_resource("AWS::S3::Bucket", bucket, {})
 
 

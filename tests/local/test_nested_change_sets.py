@@ -1,9 +1,12 @@
 """What the change set of a nested stack is told of the stacks before it."""
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+from ministack.services import cloudformation
 from ministack.services.cloudformation import provisioners
 
 from local.additions import nested_change_sets
+from tests.templates.walking import all_stacks
 
 PARENT = {"_resources": {"Security": {"PhysicalResourceId": "id", "Attributes": {"Outputs.KeyArn": "arn:of:the:key"}}}}
 ROOT = {
@@ -25,6 +28,36 @@ def test_a_parameter_of_what_does_not_exist_yet_is_not_known(stack: str) -> None
     wanted = {"VpcId": {"Fn::GetAtt": [stack, "Outputs.VpcId"]}}
 
     assert nested_change_sets._parameters(ROOT, PARENT, wanted) == {"VpcId": nested_change_sets.UNKNOWN}
+
+
+def test_the_change_sets_of_nested_stacks_go_with_the_roots(monkeypatch: pytest.MonkeyPatch) -> None:
+    arn = "arn:aws:cloudformation:eu-central-1:000000000000:changeSet/{}/1"
+    resource = {"LogicalResourceId": "Security", "ChangeSetId": arn.format("reviewed-Security")}
+    root = {"ChangeSetName": "reviewed", "StackName": "root", "Changes": [{"ResourceChange": resource}]}
+    kept = {arn.format("reviewed"): root, arn.format("reviewed-Security"): {}, arn.format("another"): {}}
+    monkeypatch.setattr(cloudformation, "_change_sets", kept)
+    monkeypatch.setattr(cloudformation, "_ACTION_HANDLERS", dict(cloudformation._ACTION_HANDLERS))
+    monkeypatch.setattr(provisioners, "_REPLACING_PROPERTIES", dict(provisioners._REPLACING_PROPERTIES))
+    nested_change_sets.install()
+
+    cloudformation._ACTION_HANDLERS["DeleteChangeSet"]({"ChangeSetName": [arn.format("reviewed")]})
+
+    assert list(kept) == [arn.format("another")]
+
+
+def test_what_replaces_a_resource_that_outlives_its_stack_is_what_its_schema_says() -> None:
+    known = provisioners._REPLACING_PROPERTIES | nested_change_sets.REPLACING
+    lasting = [
+        (stack.settings.region, item)
+        for stack in all_stacks()
+        for item in stack.body["Resources"].values()
+        if item.get("UpdateReplacePolicy") == "Retain"
+    ]
+    assert {"AWS::S3::Bucket", "AWS::DynamoDB::Table"} <= {item["Type"] for _, item in lasting}
+    for region, item in lasting:
+        schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(region, item["Type"]).schema
+        replacing = {path.removeprefix("/properties/") for path in schema.get("createOnlyProperties", ())}
+        assert replacing & item["Properties"].keys() == set(known[item["Type"]]) & item["Properties"].keys()
 
 
 @pytest.mark.parametrize(

@@ -161,18 +161,18 @@ def test_the_provisioning_role_may_do_what_our_template_uses_and_no_more(stack):
             by_resource.setdefault(resource, set()).add(action.removeprefix("iot:"))
 
     assert by_resource == {
-        "thing/*": {"AttachThingPrincipal", "CreateThing", "DescribeThing", "ListThingPrincipals"},
-        "cert/*": {
-            "AttachPolicy",
-            "AttachPrincipalPolicy",
-            "AttachThingPrincipal",
-            "DescribeCertificate",
-            "ListPrincipalThings",
-            "UpdateCertificate",
-        },
+        "thing/*": {"CreateThing", "DescribeThing"},
+        "cert/*": {"AttachPolicy", "AttachPrincipalPolicy", "DescribeCertificate", "UpdateCertificate"},
         f"thingtype/{stack.settings.name(devices.thing_type)}": {"DescribeThingType"},
         f"policy/{stack.settings.name(devices.policy)}": {"GetPolicy", "ListTargetsForPolicy"},
-        "*": {"ListAttachedPolicies", "ListPrincipalPolicies", "RegisterThing"},
+        "*": {
+            "AttachThingPrincipal",
+            "ListAttachedPolicies",
+            "ListPrincipalPolicies",
+            "ListPrincipalThings",
+            "ListThingPrincipals",
+            "RegisterThing",
+        },
     }
 
 

@@ -55,6 +55,36 @@ def test_every_alarm_watches_metrics_with_their_dimensions(stack):
 
 
 @monitoring
+def test_alarms_over_dynamodb_end_although_it_says_nothing_when_all_is_well(stack):
+    """They ignore missing data, whatever they are told
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html)."""
+    over_dynamodb = {
+        title: alarm
+        for title, alarm in alarms(stack).items()
+        if "AWS/DynamoDB" in {metric["Namespace"] for metric in watched(alarm)}
+    }
+
+    assert "TableThrottled" in over_dynamodb
+    for alarm in over_dynamodb.values():
+        assert alarm["Metrics"][-1]["Expression"] == "FILL(throttled, 0)"
+
+
+@monitoring
+def test_a_stream_that_nobody_reads_raises_an_alarm_for_each_of_its_readers(stack):
+    readers = {
+        "ReadingsUnread": ("AWS/Lambda", "Invocations", {"Ref": "ProcessReadingsName"}),
+        "ArchiveUnread": ("AWS/Firehose", "DataReadFromKinesisStream.Records", {"Ref": "FirehoseName"}),
+    }
+    for title, (namespace, name, reader) in readers.items():
+        incoming, reads, returned = alarms(stack)[title]["Metrics"]
+        assert incoming["MetricStat"]["Metric"]["MetricName"] == "IncomingRecords"
+        metric = reads["MetricStat"]["Metric"]
+        assert (metric["Namespace"], metric["MetricName"]) == (namespace, name)
+        assert metric["Dimensions"][0]["Value"] == reader
+        assert returned["Expression"] == "IF(incoming > 0 AND FILL(reads, 0) < 1, 1, 0)"
+
+
+@monitoring
 def test_every_query_is_about_both_of_our_topic_rules(stack):
     asked = [query["Fn::Sub"] for alarm in alarms(stack).values() for query in queries(alarm)]
 
@@ -96,6 +126,7 @@ def test_what_nobody_would_notice_raises_an_alarm(stack):
 
     assert {metric["MetricName"] for alarm in found for metric in watched(alarm)} >= {
         "BacklogAgeSeconds",
+        "DataReadFromKinesisStream.Records",
         "DeliveryToS3.DataFreshness",
         "DroppedEventCount",
         "ExecutionThrottled",

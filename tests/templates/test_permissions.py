@@ -1,5 +1,6 @@
 """Who may do what: nothing wider than it has to be, and every service can do its work."""
 
+import json
 import re
 
 import pytest
@@ -128,6 +129,20 @@ def test_the_key_admits_exactly_the_services_through_which_roles_use_it():
     assert admitted == {
         str(found.conditions["kms:ViaService"]) for found in role_statements() if "kms:ViaService" in found.conditions
     }
+
+
+def test_a_pattern_in_a_condition_is_compared_as_a_pattern():
+    """`StringEquals` takes `*` for the character
+    (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html)."""
+    patterns = [
+        (str(found.resource), operator)
+        for found in statements()
+        for operator, keys in found.body.get("Condition", {}).items()
+        if any("*" in json.dumps(value) for value in keys.values())
+    ]
+
+    assert patterns
+    assert [found for found in patterns if not found[1].startswith(("ArnLike", "ArnEquals", "StringLike"))] == []
 
 
 def test_firehose_may_write_below_its_prefixes():

@@ -442,6 +442,8 @@ def test_trap_38_whatever_fails_is_told_and_whatever_is_shown_is_seen():
         alarms.faults_of_alarms,
         drop("monitoring.ReadingsBehind.Properties.TreatMissingData"),
         drop("monitoring.MessagesUndelivered"),
+        drop("monitoring.RuleActionsFailed"),
+        drop("monitoring.ReadingsBehind.Properties.AlarmActions"),
         drop("monitoring.CompactionFailed"),
         put("monitoring.ArchiveBehind.Properties.Dimensions", []),
         _undimensioned,

@@ -7,6 +7,7 @@ from config.settings import environments, load
 from templates import root
 from templates.shared.limits import BuildError
 from templates.shared.wiring import needs, nest, offers
+from tests.outputs import PROMISED
 from tests.templates.walking import Stack, all_stacks, references, walk
 
 CANONICAL = {
@@ -35,29 +36,6 @@ CANONICAL = {
     "ThingTypeName",
     "TopicPrefix",
     "WriteParquetName",
-}
-PROMISED = {
-    "iot-processing": {
-        "ApiSecretArn",
-        "ApiSecretName",
-        "DashboardName",
-        "DynamodbTableName",
-        "FirehoseName",
-        "KinesisStreamName",
-        "ProcessedDataBucketName",
-        "ProcessorLambdaName",
-        "RawDataBucketName",
-        "SnsTopicName",
-    },
-    "manufacturing": {
-        "CloudtrailName",
-        "IotThingTypeName",
-        "KinesisStreamName",
-        "KmsKeyId",
-        "LambdaFunctionName",
-        "SensorDataBucketName",
-        "SensorMetricsTableName",
-    },
 }
 
 

@@ -27,12 +27,7 @@ OF_OUR_RULES = re.compile(
 
 def with_everything(**but: object) -> Stack:
     """The monitoring of a system that has whatever settings can switch on, `but` these; its repository is a link."""
-    settings = changed(
-        everything_on(),
-        alerts={"webhook": {"url": "https://alerts.example.com/"}},
-        credentials={},
-        tags={"repository": "https://example.com/sensors.git"},
-    )
+    settings = changed(everything_on(), tags={"repository": "https://example.com/sensors.git"})
     settings = changed(settings, **but)
     (stack,) = [stack for stack in stacks_of(settings, "everything") if stack.name == "monitoring"]
     return stack

@@ -58,9 +58,11 @@ class Raw:
 
 
 def _request(connection: socket.socket) -> bytes:
-    """A whole request, with the body that its head announces."""
+    """A whole request, with the body that its head announces; what there is of one when the client goes away."""
     with connection.makefile("rb") as stream:
-        head = b"".join(iter(stream.readline, b"\r\n")) + b"\r\n"
+        head = b""
+        while not head.endswith(b"\r\n\r\n") and (line := stream.readline()):
+            head += line
         length = re.search(rb"Content-Length: (\d+)", head)
         return head + stream.read(int(length[1]) if length else 0)
 

@@ -1,6 +1,7 @@
 """Trap 38: nothing goes wrong without somebody being told, and what is shown is there to be seen."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,18 +13,22 @@ WATCHED = {
     "ExecutionsFailed": "an execution failed",
     "IteratorAge": "the event source is behind",
     "OnFailureDestinationDeliveredEventCount": "records were set aside",
-    "PutRequests": "a rule's action failed, or Firehose could not deliver",
+    "PutRequests": "messages lie below errors/",
     "ReadingsQuarantined": "many readings are rejected",
+    "SUM(Failure)": "a rule's action failed",
 }
-"""Metrics that have to have an alarm, and what it tells."""
+"""Metrics, and sums of queries, that have to have an alarm which tells somebody, and what it tells."""
+
+SUM = re.compile(r"SUM\(\w+\)")
 
 
 def faults_of_alarms(system: System) -> set[str]:
-    """Trap 38: every alarm decides what missing data means and has its dimensions; dashboards too."""
+    """Trap 38: every alarm tells somebody, decides what missing data means and has its dimensions; dashboards too."""
     alarms = list(system.resources("AWS::CloudWatch::Alarm"))
     faults = {f"{alarm}: leaves missing data open" for alarm in alarms if "TreatMissingData" not in alarm.properties}
     watched = [(alarm, metric) for alarm in alarms for metric in _metrics(alarm)]
-    missing = set(WATCHED) - {metric["MetricName"] for _, metric in watched}
+    faults |= {f"{alarm}: tells nobody" for alarm in alarms if not alarm.properties.get("AlarmActions")}
+    missing = set(WATCHED) - {metric["MetricName"] for _, metric in watched} - _sums(alarms)
     faults |= {f"no alarm when {WATCHED[name]}" for name in missing}
     faults |= {f"{alarm}: a metric without dimensions" for alarm, metric in watched if not metric.get("Dimensions")}
     for dashboard in system.resources("AWS::CloudWatch::Dashboard"):
@@ -38,6 +43,16 @@ def _metrics(alarm: Resource) -> Iterator[dict[str, Any]]:
     for value in walk(alarm.properties):
         if isinstance(value, dict) and "MetricName" in value:
             yield value
+
+
+def _sums(alarms: list[Resource]) -> set[str]:
+    """What the queries of alarms add up."""
+    return {
+        found
+        for alarm in alarms
+        for query in alarm.properties.get("Metrics", ())
+        for found in SUM.findall(text(query.get("Expression")))
+    }
 
 
 def _shown(dashboard: Resource) -> Iterator[list[Any]]:
