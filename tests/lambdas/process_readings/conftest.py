@@ -34,7 +34,7 @@ SETTINGS = {
         "sensor_type_index": {"name": "SensorTypeIndex", "shards": 10},
     },
     "lake": {"partition_by": "day"},
-    "compaction": {"grace_minutes": 16, "task_mb": 64},
+    "compaction": {"grace_minutes": 16, "task_mb": 64, "file_mb": 128, "bloom_filter": False},
 }
 
 
