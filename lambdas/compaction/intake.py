@@ -89,14 +89,15 @@ class Intake:
             self.finish()
 
     def _hand_on(self, held: list[_Origin]) -> None:
-        records = [record for origin in held for record in origin.block.records]
+        one = held[0].block.records
+        records = one if len(held) == 1 else [record for origin in held for record in origin.block.records]
         fits = max(map(len, records)) <= MAX_PAYLOAD_BYTES
         rows, refused = self._shape.rows(records) if fits else ([], list(range(len(records))))
         sources = _of_each(held, [origin.source for origin in held], pa.int32())
         arrived_at_ms = _of_each(held, [origin.arrived_at_ms for origin in held], pa.int64())
         accepted = _but(len(records), refused)
         decoded = self._vectors.decode(rows, self._shape, _at(arrived_at_ms, accepted))
-        plain = [accepted[number] for number in _but(len(accepted), decoded.left)]
+        plain = [accepted[number] for number in _but(len(accepted), decoded.left)] if decoded.left else accepted
         parts: list[pa.RecordBatch] = []
         if plain:
             columns = {**decoded.columns, "source": _at(sources, plain)}
@@ -106,12 +107,12 @@ class Intake:
         if len(plain) < len(records):
             for number in refused[:_LESSONS]:
                 self._shape.learn(records[number])
-            self._one_by_one(held, plain, parts)
+            plain = [*plain, *self._one_by_one(held, plain, parts)]
         if parts:
             self._keep(parts[0] if len(parts) == 1 else _in_order(parts, plain))
 
-    def _one_by_one(self, held: list[_Origin], done: list[int], parts: list[pa.RecordBatch]) -> None:
-        """Decode the records that are not among those done; add a batch of them to `parts`, their numbers to `done`."""
+    def _one_by_one(self, held: list[_Origin], done: Sequence[int], parts: list[pa.RecordBatch]) -> list[int]:
+        """Decode the records that are not done; add a batch of their readings to `parts`, and answer its numbers."""
         readings: list[Reading] = []
         sources: list[int] = []
         numbers: list[int] = []
@@ -127,7 +128,7 @@ class Intake:
             first += len(origin.block.records)
         if readings:
             parts.append(batch_of(readings, self._metrics, sources))
-            done += numbers
+        return numbers
 
     def _decode(self, record: bytes, origin: _Origin, place: str) -> list[Reading]:
         """The readings of a line: one, or several without line feeds between; what is none is set aside."""
@@ -159,16 +160,18 @@ def _of_each(held: list[_Origin], values: list[int], kind: pa.DataType) -> pa.Ar
     return pa.concat_arrays([pa.repeat(pa.scalar(value, kind), n) for value, n in zip(values, counts, strict=True)])
 
 
-def _but(count: int, numbers: list[int]) -> list[int]:
+def _but(count: int, numbers: list[int]) -> Sequence[int]:
     """The numbers below `count` that are not among these."""
+    if not numbers:
+        return range(count)
     out = set(numbers)
     return [number for number in range(count) if number not in out]
 
 
-def _at(values: pa.Array, numbers: list[int]) -> pa.Array:
+def _at(values: pa.Array, numbers: Sequence[int]) -> pa.Array:
     return values if len(numbers) == len(values) else values.take(pa.array(numbers, pa.int64()))
 
 
-def _in_order(parts: list[pa.RecordBatch], numbers: list[int]) -> pa.RecordBatch:
+def _in_order(parts: list[pa.RecordBatch], numbers: Sequence[int]) -> pa.RecordBatch:
     rows = pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
     return rows.take(pc.array_sort_indices(pa.array(numbers, pa.int64())))

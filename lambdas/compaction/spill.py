@@ -15,7 +15,7 @@ RUN_BYTES = 40_000_000
 """Of Arrow data that is sorted at once; sorting holds it three times."""
 
 _MOST_RUNS = 24  # read side by side, a batch of each in memory; with more, these become one
-_BATCH_BYTES = 1_000_000
+_BATCH_BYTES = 2_000_000
 
 Key = tuple[int, str, int]
 
