@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 from config import settings as config
 from local import process, up
 from tests.e2e import checkout as checkouts
+from tests.e2e.aws_cli import loaded
 from tests.e2e.printed import SYSTEMS, Deployments, settings_of
 from tests.e2e.systems import System
 
@@ -88,6 +89,13 @@ def deployments(emulator: process.Running, tmp_path_factory: pytest.TempPathFact
 def systems(deployments: Deployments) -> dict[str, System]:
     """Both reference systems, deployed side by side with the settings of their files."""
     return {environment: System(settings_of(environment), deployments.outputs(environment)) for environment in SYSTEMS}
+
+
+@pytest.fixture(scope="session")
+def aws_cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder whose `aws` is the AWS CLI without the time that loading it takes."""
+    with loaded(tmp_path_factory.mktemp("cli")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

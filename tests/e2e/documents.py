@@ -28,12 +28,12 @@ OF_THE_WEBHOOK = [*commands(RUNBOOK, "alerts-undelivered"), *commands(RUNBOOK, "
 """Runbook lines that only a system with a webhook has a use for."""
 
 
-def operator_of(stack: str) -> dict[str, str]:
-    """The variables of somebody who operates a stack of the embedded AWS from this checkout."""
+def operator_of(stack: str, aws_cli: Path) -> dict[str, str]:
+    """The variables of somebody who operates a stack of the embedded AWS from this checkout; the folder of `aws`."""
     return dict(os.environ) | {
         "STACK": stack,
         "PYTHONPATH": f"{ROOT}:{ROOT / 'lambdas'}",
-        "PATH": f"{Path(sys.prefix) / 'bin'}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join([str(aws_cli), str(Path(sys.prefix) / "bin"), os.environ["PATH"]]),
     }
 
 

@@ -233,13 +233,13 @@ def test_an_hour_that_waits_too_long_raises_the_alarm_by_what_the_planning_says(
     assert system.state("PipelineUnhealthy") == "ALARM"
 
 
-def test_the_commands_of_the_runbook_work_on_a_system_in_trouble(system: System, tmp_path: Path) -> None:
+def test_the_commands_of_the_runbook_work_on_a_system_in_trouble(system: System, tmp_path: Path, aws_cli: Path) -> None:
     reading = {"device_id": "press-set-aside", "timestamp": 1_795_251_600, "temperature": 20.5}
     s3: Any = boto3.client("s3")
     bucket, key = system.outputs["ProcessedBucketName"], "aws/lambda/mapping/shard/2026/11/21/record"
     s3.put_object(Bucket=bucket, Key=key, Body=json.dumps({"version": "1.0", "payload": json.dumps(event(reading))}))
 
-    typed = type_in(tmp_path, TYPED, operator_of(STACK))
+    typed = type_in(tmp_path, TYPED, operator_of(STACK, aws_cli))
 
     assert typed.returncode == 0, typed.stdout[-6000:]
     assert all(name(alarm) in typed.stdout for alarm in ("BacklogOld", "PipelineUnhealthy"))

@@ -207,7 +207,7 @@ def test_a_redirect_is_not_followed(system: Notifier, receiver: Receiver) -> Non
 
 
 def test_the_commands_of_the_runbook_deliver_an_alert_again_and_rotate_the_secret(
-    system: Notifier, receiver: Receiver, tmp_path: Path
+    system: Notifier, receiver: Receiver, tmp_path: Path, aws_cli: Path
 ) -> None:
     receiver.always = 410, {}
     system.drop_set_aside()
@@ -215,7 +215,9 @@ def test_the_commands_of_the_runbook_deliver_an_alert_again_and_rotate_the_secre
     assert system.set_aside(text)
     receiver.always, before = None, system.credentials()
 
-    typed = type_in(tmp_path, [*commands(RUNBOOK, "First")[:3], *OF_THE_WEBHOOK], operator_of(system.stack_name))
+    typed = type_in(
+        tmp_path, [*commands(RUNBOOK, "First")[:3], *OF_THE_WEBHOOK], operator_of(system.stack_name, aws_cli)
+    )
 
     assert typed.returncode == 0, typed.stdout[-6000:]
     assert "The receiver answered 410." in typed.stdout
