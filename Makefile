@@ -21,8 +21,10 @@ lint: .venv/ready
 	$(BIN)/tox run -e lint
 
 bench: .venv/ready
+	$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r requirements-bench.lock
 	$(BIN)/python -m bench hot-path
 	$(BIN)/python -m bench planner
+	$(BIN)/python -m bench compaction
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'
@@ -31,12 +33,13 @@ bench: .venv/ready
 	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
 	@touch $@
 
-# Resolve requirements*.in (this repository, its checks) and lambdas/*/requirements.in (each function's zip) again.
+# Resolve requirements*.in (this repository, its checks and measurements) and lambdas/*/requirements.in (each function's zip) again.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 IN_THE_RUNTIME := $(addprefix --no-emit-package ,boto3 botocore s3transfer jmespath python-dateutil six urllib3)
 lock: .venv/ready
 	$(LOCK) --python-version 3.11 requirements.in -o requirements.lock
 	$(LOCK) --python-version 3.11 -c requirements.lock requirements-checks.in -o requirements-checks.lock
+	$(LOCK) --python-version 3.11 -c requirements.lock requirements-bench.in -o requirements-bench.lock
 	$(LOCK) --python-version 3.11 requirements-rulepacks.in -o requirements-rulepacks.lock
 	for list in lambdas/*/requirements.in; do \
 	  $(LOCK) --python-version 3.11 -c requirements.lock $(IN_THE_RUNTIME) $$list -o $${list%.in}.txt || exit 1; done

@@ -2,7 +2,7 @@
 
 import argparse
 
-from bench import hot_path, planner
+from bench import compaction, hot_path, planner
 
 
 def main() -> None:
@@ -10,6 +10,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     measurements = parser.add_subparsers(title="measurements", required=True)
     hot_path.add_command(measurements.add_parser("hot-path", help=hot_path.SUMMARY, description=hot_path.SUMMARY))
+    compaction.add_command(
+        measurements.add_parser("compaction", help=compaction.SUMMARY, description=compaction.SUMMARY)
+    )
     planner.add_command(measurements.add_parser("planner", help=planner.SUMMARY, description=planner.SUMMARY))
     arguments = parser.parse_args()
     arguments.run(arguments)

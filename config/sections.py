@@ -183,5 +183,18 @@ class Compaction(Model):
     task_mb: int = Field(64, ge=1, le=1024, description="Compressed archive megabytes of one task.")
     concurrency: int = Field(40, ge=1, le=10000, description="Tasks that run at the same time.")
     planner_memory_mb: MemoryMb = Field(1024, description="Memory of `plan_compaction`.")
-    worker_memory_mb: MemoryMb = Field(3008, description="Memory of `write_parquet`.")
+    worker_memory_mb: MemoryMb = Field(
+        1769,
+        description="Memory of `write_parquet`. It needs 512; 1769 comes with one whole processor, all that it uses.",
+    )
+    worker_disk_mb: int = Field(
+        2048,
+        ge=512,
+        le=10240,
+        description="Disk of `write_parquet`, where rows are sorted: about the size of a task's JSON, uncompressed.",
+    )
+    file_mb: int = Field(128, ge=1, le=1024, description="Megabytes at which a Parquet file is complete.")
+    bloom_filter: bool = Field(
+        False, description="Whether files have a Bloom filter on `device_id`, 16 KB a row group."
+    )
     committer_memory_mb: MemoryMb = Field(1024, description="Memory of `commit_table`.")

@@ -1,6 +1,6 @@
-"""Readings as Arrow columns: the table's schema, and a builder that turns readings into it block by block."""
+"""Readings as Arrow columns: the table's schema, and the batches that a task's rows come in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -35,50 +35,54 @@ def table_schema(metrics: Sequence[str]) -> pa.Schema:
     )
 
 
-class Columns:
-    """Collects readings of several sources, block by block, in the order in which they were received.
+def rows_schema(metrics: Sequence[str]) -> pa.Schema:
+    """What a task works on: the table's columns, with times in milliseconds and `source`, the object's number.
 
-    The columns are the table's, except that times are milliseconds (int64), `device_id` and the attributes are
-    dictionaries, and `source` is the number of the source; `late` and `ignored_fields` are kept to be counted.
+    `late` and `ignored_fields` are kept to be counted.
     """
-
-    def __init__(self, metrics: Sequence[str]) -> None:
-        self._metrics = tuple(metrics)
-        self._declared = frozenset(metrics)
-        self._batches: list[pa.RecordBatch] = []
-
-    def add(self, readings: list[Reading], source: int) -> None:
-        """Take up a block of readings of one source; they can be forgotten afterwards."""
-        if readings:
-            self._batches.append(self._batch(readings, source))
-
-    def table(self) -> pa.Table:
-        """Everything added so far, in the order of adding; the builder is empty afterwards."""
-        batches, self._batches = self._batches, []
-        return pa.Table.from_batches(batches or [self._batch([], 0)]).unify_dictionaries().combine_chunks()
-
-    def _batch(self, readings: list[Reading], source: int) -> pa.RecordBatch:
-        metrics = [reading.metrics for reading in readings]
-        columns: dict[str, Any] = {
-            "device_id": _dictionary([reading.device_id for reading in readings]),
-            "measured_at": pa.array([reading.measured_at_ms for reading in readings], pa.int64()),
-            "received_at": pa.array([reading.received_at_ms for reading in readings], pa.int64()),
-            "source": pa.repeat(pa.scalar(source, pa.int32()), len(readings)),
-            "late": pa.array([reading.late for reading in readings], pa.bool_()),
-            "ignored_fields": pa.array([reading.ignored_fields for reading in readings], pa.int32()),
-        }
-        for name in ATTRIBUTES:
-            columns[name] = _dictionary([reading.attributes.get(name) for reading in readings])
-        for name in self._metrics:
-            columns[name] = pa.array([values.get(name) for values in metrics], pa.float64())
-        columns["other_metrics"] = pa.array([self._others(values) for values in metrics], OTHER_METRICS)
-        return pa.RecordBatch.from_pydict(columns)
-
-    def _others(self, values: dict[str, float]) -> list[tuple[str, float]] | None:
-        if self._declared.issuperset(values):
-            return None
-        return [(name, value) for name, value in values.items() if name not in self._declared]
+    return pa.schema(
+        [
+            ("device_id", pa.string()),
+            ("measured_at", pa.int64()),
+            ("received_at", pa.int64()),
+            ("source", pa.int32()),
+            ("late", pa.bool_()),
+            ("ignored_fields", pa.int32()),
+            *((name, pa.string()) for name in ATTRIBUTES),
+            *((name, pa.float64()) for name in metrics),
+            ("other_metrics", OTHER_METRICS),
+        ]
+    )
 
 
-def _dictionary(values: list[str | None]) -> pa.DictionaryArray:
-    return pa.array(values, pa.string()).dictionary_encode()
+def batch(columns: Mapping[str, pa.Array], metrics: Sequence[str]) -> pa.RecordBatch:
+    """A batch of rows, all null where `columns` has nothing."""
+    rows = len(columns["device_id"])
+    schema = rows_schema(metrics)
+    arrays = [columns[field.name] if field.name in columns else pa.nulls(rows, field.type) for field in schema]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def batch_of(readings: Sequence[Reading], metrics: Sequence[str], sources: Sequence[int]) -> pa.RecordBatch:
+    """The same from readings and the source of each; other metrics stand in order of name, not in the payload's."""
+    values = [reading.metrics for reading in readings]
+    columns: dict[str, Any] = {
+        "device_id": pa.array([reading.device_id for reading in readings], pa.string()),
+        "measured_at": pa.array([reading.measured_at_ms for reading in readings], pa.int64()),
+        "received_at": pa.array([reading.received_at_ms for reading in readings], pa.int64()),
+        "source": pa.array(sources, pa.int32()),
+        "late": pa.array([reading.late for reading in readings], pa.bool_()),
+        "ignored_fields": pa.array([reading.ignored_fields for reading in readings], pa.int32()),
+        "other_metrics": pa.array([_others(held, frozenset(metrics)) for held in values], OTHER_METRICS),
+    }
+    for name in ATTRIBUTES:
+        columns[name] = pa.array([reading.attributes.get(name) for reading in readings], pa.string())
+    for name in metrics:
+        columns[name] = pa.array([held.get(name) for held in values], pa.float64())
+    return batch(columns, metrics)
+
+
+def _others(values: dict[str, float], declared: frozenset[str]) -> list[tuple[str, float]] | None:
+    if declared.issuperset(values):
+        return None
+    return sorted((name, value) for name, value in values.items() if name not in declared)

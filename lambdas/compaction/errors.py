@@ -21,6 +21,10 @@ class ObjectArchived(CompactionError):  # noqa: N818
     """A planned archive object is in a storage class that must be restored before it can be read."""
 
 
+class DiskFull(CompactionError):  # noqa: N818
+    """A task's rows do not fit the function's disk."""
+
+
 class ResultMissing(CompactionError):  # noqa: N818
     """A planned task has left no result, or the run has no plan."""
 

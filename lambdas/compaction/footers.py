@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,10 +10,7 @@ from pyiceberg.io import FileIO
 
 from compaction.ahead import ahead
 from compaction.errors import FileMismatch
-from compaction.manifests import FileResult
-
-KEYS_METADATA: Final = b"sensorkeep.key_checksum"
-"""Of the footer: the checksum of the keys of the file's rows."""
+from compaction.manifests import KEYS_METADATA, FileResult
 
 
 class Footer(NamedTuple):
@@ -56,7 +53,7 @@ def _read(io: FileIO, path: str) -> Footer | None:
         raise FileMismatch(f"{path} has no footer that can be read: {error}. Start a new run.") from None
     first_device_id, last_device_id = _range(metadata, "device_id")
     first_measured_at, last_measured_at = _range(metadata, "measured_at")
-    checksum = (metadata.metadata or {}).get(KEYS_METADATA)
+    checksum = (metadata.metadata or {}).get(KEYS_METADATA.encode())
     return Footer(
         rows=metadata.num_rows,
         bytes=size,

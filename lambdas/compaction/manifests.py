@@ -6,6 +6,9 @@ from sensors.counts import Counts
 
 RUNS_PREFIX = "runs/compact/"
 
+KEYS_METADATA = "sensorkeep.key_checksum"
+"""Of a Parquet footer: the checksum of the keys of the file's rows, see `compaction.checksum`."""
+
 
 class PlannedObject(msgspec.Struct, frozen=True):
     """An archive object as it was when it was planned: key, compressed size in bytes, entity tag."""
@@ -51,7 +54,7 @@ class ObjectResult(msgspec.Struct, frozen=True):
 class FileResult(msgspec.Struct, frozen=True):
     """One Parquet file: key in the processed bucket, partition of `measured_at`, and what it holds.
 
-    `key_checksum`, where a file has one, stands in its footer too.
+    `key_checksum` is the sum of `compaction.checksum` in 16 hexadecimal digits; it stands in the file's footer too.
     """
 
     key: str
@@ -62,7 +65,7 @@ class FileResult(msgspec.Struct, frozen=True):
     last_device_id: str
     first_measured_at_ms: int
     last_measured_at_ms: int
-    key_checksum: str | None = None
+    key_checksum: str
 
 
 class TaskResult(msgspec.Struct, frozen=True):

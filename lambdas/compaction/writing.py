@@ -2,10 +2,16 @@
 
 Everything written has a name that follows from run, task and partition, and bytes that follow from the objects, so a
 task that runs again, after a crash or twice at once, writes the same again. Nothing is visible in the table yet.
+
+Memory does not grow with the input: rows are sorted in runs on the function's disk and merged from there.
 """
 
+import errno
+import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,21 +19,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from botocore.exceptions import ClientError
 
-from compaction import parquet
-from compaction.arrange import Arranged, PartitionBy
-from compaction.errors import ObjectArchived, ObjectChanged, ObjectMissing
+from compaction.arrange import PARTITION_MS, PartitionBy
+from compaction.errors import DiskFull, ObjectArchived, ObjectChanged, ObjectMissing
 from compaction.intake import Intake
 from compaction.manifests import FileResult, ObjectResult, PlannedObject, Task, TaskResult, result_key
+from compaction.parquet import Files, Format
+from compaction.rejects import Rejects
+from compaction.spill import SortedRuns
 from compaction.store import Store, error_code
-from sensors import quarantine
 from sensors.counts import Counts
 from sensors.settings import Limits
 
-FILES_PREFIX = "warehouse/readings/data/"
+_FILE_BYTES = 128_000_000
 
 
 class Writer(msgspec.Struct, frozen=True):
-    """Where a task's objects are, where its files go, and the rules of the environment."""
+    """Where a task's objects are, where its files go, and the rules of the environment.
+
+    A file is complete at `file_bytes`, or at the end of its partition.
+    """
 
     s3: Any
     raw_bucket: str
@@ -35,26 +45,35 @@ class Writer(msgspec.Struct, frozen=True):
     limits: Limits
     metrics: Sequence[str]
     partition_by: PartitionBy
+    file_bytes: int = _FILE_BYTES
+    bloom_filter: bool = False
 
     def write(self, run_id: str, task: Task) -> TaskResult:
         """Do the task; the result manifest is written last, when everything it names is there.
 
         Raises ObjectMissing or ObjectChanged for an object that is not as planned, ObjectArchived for one that S3 does
-        not read out, UnbalancedError when a record is not accounted for.
+        not read out, DiskFull for a task that is too large, UnbalancedError when a record is not accounted for.
         """
         store = Store(self.s3, self.processed_bucket)
-        intake = Intake(self.metrics, self.limits)
-        for planned in task.objects:
-            answer = self._open(planned)
-            intake.read(planned.key, answer["Body"], answer["LastModified"])
-        rows = intake.rows()
-        decoded = rows["source"]
-        arranged = Arranged(rows, self.partition_by)
-        files = self._write_files(store, run_id, task, arranged)
-        quarantine_key = _set_aside(store, f"{run_id}-{task.task_id}", intake)
-        objects = _per_object(task, intake, decoded, arranged.kept["source"])
-        counts = _totals(objects, files, intake, arranged.kept)
-        result = TaskResult(run_id, task.task_id, objects, files, quarantine_key, counts)
+        name = f"{run_id}-{task.task_id}"
+        with _disk() as folder:
+            runs = SortedRuns(folder, PARTITION_MS[self.partition_by])
+            rejects = Rejects(folder)
+            intake = Intake(self.metrics, self.limits, runs.add, rejects.add)
+            for planned in task.objects:
+                answer = self._open(planned)
+                intake.read(planned.key, answer["Body"], answer["LastModified"])
+            intake.finish()
+            stored = _Stored()
+            files = self._files(store, task, name, folder)
+            for rows in runs.drain():
+                stored.add(rows)
+                files.add(rows)
+            written = files.finish()
+            quarantine_key = rejects.publish(store, name)
+        objects = _per_object(task, intake, stored, runs)
+        counts = _totals(objects, written, intake, stored, rejects)
+        result = TaskResult(run_id, task.task_id, objects, written, quarantine_key, counts)
         store.write(result_key(run_id, task.task_id), msgspec.json.encode(result))
         return result
 
@@ -76,51 +95,69 @@ class Writer(msgspec.Struct, frozen=True):
                 ) from None
             raise
 
-    def _write_files(self, store: Store, run_id: str, task: Task, arranged: Arranged) -> tuple[FileResult, ...]:
-        files = []
-        for partition, rows in arranged.partitions(self.metrics, [planned.key for planned in task.objects]):
-            key = f"{FILES_PREFIX}{partition}/{run_id}-{task.task_id}.parquet"
-            data = parquet.encode(rows)
-            store.write(key, data.to_pybytes())
-            files.append(parquet.describe(key, partition, rows, data.size))
-        return tuple(files)
+    def _files(self, store: Store, task: Task, name: str, folder: Path) -> Files:
+        def publish(key: str, path: Path) -> None:
+            with path.open("rb") as file:
+                store.write(key, file)
+
+        layout = Format(self.metrics, self.partition_by, self.file_bytes, self.bloom_filter)
+        return Files(layout, [planned.key for planned in task.objects], name, folder, publish)
 
 
-def _set_aside(store: Store, name: str, intake: Intake) -> str | None:
-    if not intake.rejections:
-        return None
-    key = quarantine.key(intake.rejections, name)
-    store.write(key, quarantine.pack(intake.quarantine_lines))
-    return key
+class _Stored:
+    """Counts the rows that stay."""
+
+    def __init__(self) -> None:
+        self.by_source: Counter[int] = Counter()
+        self.late = 0
+        self.ignored_fields = 0
+
+    def add(self, rows: pa.Table) -> None:
+        counts = pc.value_counts(rows["source"]).to_pylist()
+        self.by_source.update({entry["values"]: entry["counts"] for entry in counts})
+        self.late += pc.sum(rows["late"], min_count=0).as_py()
+        self.ignored_fields += pc.sum(rows["ignored_fields"], min_count=0).as_py()
 
 
-def _per_object(task: Task, intake: Intake, decoded: pa.Array, kept: pa.Array) -> tuple[ObjectResult, ...]:
-    rows, stored = _by_source(decoded), _by_source(kept)
+@contextmanager
+def _disk() -> Iterator[Path]:
+    """A folder on the function's disk, gone afterwards."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="write-parquet-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DiskFull(
+            "The function's disk is full: the sorted rows of the task do not fit. "
+            "Raise compaction.worker_disk_mb, or lower compaction.task_mb and start a new run."
+        ) from error
+
+
+def _per_object(task: Task, intake: Intake, stored: _Stored, runs: SortedRuns) -> tuple[ObjectResult, ...]:
     return tuple(
         ObjectResult(
             key=planned.key,
             etag=planned.etag,
             records=intake.records[number],
-            stored=stored[number],
-            duplicate=rows[number] - stored[number],
+            stored=stored.by_source[number],
+            duplicate=runs.duplicates[number],
             quarantined=intake.rejected[number].total(),
         )
         for number, planned in enumerate(task.objects)
     )
 
 
-def _by_source(sources: pa.Array) -> Counter[int]:
-    return Counter({entry["values"]: entry["counts"] for entry in pc.value_counts(sources).to_pylist()})
-
-
-def _totals(objects: Sequence[ObjectResult], files: Sequence[FileResult], intake: Intake, kept: pa.Table) -> Counts:
+def _totals(
+    objects: Sequence[ObjectResult], files: Sequence[FileResult], intake: Intake, stored: _Stored, rejects: Rejects
+) -> Counts:
     """The task's counts: records as read, rows as written, lines as set aside. Raises UnbalancedError."""
     return Counts(
         received=sum(intake.records),
         stored=sum(file.rows for file in files),
         duplicate=sum(item.duplicate for item in objects),
-        quarantined=len(intake.quarantine_lines),
+        quarantined=rejects.lines,
         by_reason=dict(sorted(sum(intake.rejected, Counter[str]()).items())),
-        late=pc.sum(kept["late"], min_count=0).as_py(),
-        ignored_fields=pc.sum(kept["ignored_fields"], min_count=0).as_py(),
+        late=stored.late,
+        ignored_fields=stored.ignored_fields,
     ).check()

@@ -25,7 +25,7 @@ METRIC_LIMIT: Final = 1e126
 
 _ABSENT: Final = object()
 _NEVER_READ: Final = frozenset({"payload_b64", "processed_at", "expires_at", "sensor_type_shard"})
-_is_device_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
+is_device_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
 
 
 def decode(record: bytes, arrived_at_ms: int, limits: Limits) -> Reading | Rejection:
@@ -64,7 +64,7 @@ def _device_id(fields: Fields) -> str:
         device_id = topic_id
     if device_id is _ABSENT:
         raise RefusedError(Reason.MISSING_DEVICE_ID, "neither the payload nor the topic names the device")
-    if not isinstance(device_id, str) or _is_device_id(device_id) is None:
+    if not isinstance(device_id, str) or is_device_id(device_id) is None:
         raise RefusedError(Reason.BAD_DEVICE_ID, "a device id is 1 to 128 of A-Z a-z 0-9 . _ : -")
     if topic_id != device_id:
         raise RefusedError(Reason.IDENTITY_MISMATCH, f"the payload says {device_id}, the topic {str(topic_id)[:128]}")

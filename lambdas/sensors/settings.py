@@ -53,11 +53,13 @@ class Lake(msgspec.Struct, frozen=True):
 
 
 class Compaction(msgspec.Struct, frozen=True):
-    """How the archive is cut into tasks, and the memory of the function that takes one up."""
+    """How the archive is cut into tasks and the table into files, and the memory of the function that takes one up."""
 
     grace_minutes: int
     task_mb: int
     worker_memory_mb: int
+    file_mb: int
+    bloom_filter: bool
     lookback_days: int | None = None
 
 

@@ -42,4 +42,6 @@ def _writer() -> Writer:
         limits=settings().decoding,
         metrics=tuple(settings().metrics),
         partition_by=settings().lake.partition_by,
+        file_bytes=settings().compaction.file_mb * 1_000_000,
+        bloom_filter=settings().compaction.bloom_filter,
     )

@@ -149,6 +149,7 @@ def write_parquet(settings: Settings, lake: Lake) -> FunctionSpec:
         folder="write_parquet",
         description="Write the archive objects of one task as Parquet",
         memory_mb=settings.compaction.worker_memory_mb,
+        disk_mb=settings.compaction.worker_disk_mb,
         statements=[
             iam.look_for_keys(lake.raw),
             iam.allow(iam.objects_arn(lake.raw, "raw-data/*"), s3.GetObject),
@@ -181,7 +182,14 @@ def commit_table(settings: Settings, lake: Lake) -> FunctionSpec:
 
 
 def _step(
-    settings: Settings, lake: Lake, *, folder: str, description: str, memory_mb: int, statements: list[Statement]
+    settings: Settings,
+    lake: Lake,
+    *,
+    folder: str,
+    description: str,
+    memory_mb: int,
+    statements: list[Statement],
+    disk_mb: int | None = None,
 ) -> FunctionSpec:
     """What the steps of a compaction have in common."""
     return FunctionSpec(
@@ -189,6 +197,7 @@ def _step(
         name=own_name(settings, folder.replace("_", "-")),
         description=description,
         memory_mb=memory_mb,
+        disk_mb=disk_mb,
         timeout_s=BATCH_TIMEOUT_S,
         after_failure="Step Functions waits for its answer: the run retries, fails by name and can be redriven.",
         environment={"RAW_BUCKET": lake.raw, "PROCESSED_BUCKET": lake.processed, "LAKE_DATABASE": lake.database},

@@ -28,6 +28,7 @@ class FunctionSpec:
     environment: dict[str, object]
     statements: list[Statement]
     reserved_concurrency: int | None = None
+    disk_mb: int | None = None
     after_failure: str | None = None
     """What becomes of an invocation that fails for good, where no dead-letter queue receives it."""
     needs_internet: bool = False
@@ -47,6 +48,8 @@ def add_function(template: Template, settings: Settings, spec: FunctionSpec, key
         options["TracingConfig"] = awslambda.TracingConfig(Mode="Active")
     if spec.reserved_concurrency is not None:
         options["ReservedConcurrentExecutions"] = spec.reserved_concurrency
+    if spec.disk_mb is not None:
+        options["EphemeralStorage"] = awslambda.EphemeralStorage(Size=spec.disk_mb)
     if settings.network.holds_functions and not spec.needs_internet:
         options["VpcConfig"] = _private_network(template)
     function = awslambda.Function(

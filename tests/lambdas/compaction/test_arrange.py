@@ -1,21 +1,27 @@
-"""Order, duplicates and partitions, on columns."""
+"""Order, duplicates and partitions, on columns, and files that do not depend on how the rows came."""
 
 import io
+import itertools
 from collections import Counter
+from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compaction import parquet
-from compaction.arrange import Arranged
-from compaction.columns import Columns, table_schema
+from compaction import checksum, parquet, rowgroups, spill
+from compaction.arrange import arrange, partition_name
+from compaction.columns import batch_of, table_schema
 from compaction.errors import CompactionError
+from compaction.manifests import KEYS_METADATA
+from compaction.spill import SortedRuns
 from sensors.dedupe import last_received
 from sensors.reading import Reading
 
 DAY_MS = 86_400_000
+METRICS = ("temperature",)
 
 readings = st.lists(
     st.builds(
@@ -32,49 +38,117 @@ readings = st.lists(
 )
 
 
-def arranged(content: list[Reading], blocks: int = 3) -> Arranged:
-    columns = Columns(["temperature"])
-    for number in range(blocks):
-        columns.add(content[len(content) * number // blocks : len(content) * (number + 1) // blocks], number)
-    return Arranged(columns.table(), "day")
+def table(content: list[Reading]) -> pa.Table:
+    return pa.Table.from_batches([batch_of(content, METRICS, [0] * len(content))])
+
+
+def written(pieces: list[pa.Table], folder: Path, file_bytes: int = 10**9, *, bloom: bool = False) -> dict[str, bytes]:
+    """The files that come of arranged rows, by key."""
+    files: dict[str, bytes] = {}
+    layout = parquet.Format(METRICS, "day", file_bytes, bloom)
+    writer = parquet.Files(layout, ["s0"], "run-0", folder, lambda key, path: files.update({key: path.read_bytes()}))
+    for piece in pieces:
+        writer.add(piece)
+    writer.finish()
+    return files
 
 
 @given(readings)
 def test_the_rows_that_stay_are_those_that_the_domain_keeps(content: list[Reading]) -> None:
     kept = [content[position] for position in last_received(content)]
     expected = sorted(kept, key=lambda item: (item.measured_at_ms // DAY_MS, item.device_id, item.measured_at_ms))
-    result = arranged(content)
 
-    found = [row for _, rows in result.partitions(["temperature"], ["s0", "s1", "s2"]) for row in rows.to_pylist()]
+    result = arrange(table(content), DAY_MS)
 
+    found = result.rows.to_pylist()
     assert [row["device_id"] for row in found] == [item.device_id for item in expected]
     for row, item in zip(found, expected, strict=True):
         assert row["temperature"] == item.metrics.get("temperature")
         others = {name: value for name, value in item.metrics.items() if name != "temperature"}
         assert dict(row["other_metrics"] or ()) == others
         assert row["location"] == item.attributes.get("location")
-    assert Counter(result.kept["late"].to_pylist()) == Counter(item.late for item in kept)
-    assert sum(result.kept["ignored_fields"].to_pylist()) == sum(item.ignored_fields for item in kept)
+    assert len(result.duplicates) == len(content) - len(kept)
+    assert Counter(row["late"] for row in found) == Counter(item.late for item in kept)
+    assert sum(row["ignored_fields"] for row in found) == sum(item.ignored_fields for item in kept)
 
 
-def test_each_partition_holds_the_readings_of_its_day() -> None:
+@settings(deadline=None, max_examples=40)
+@given(readings, st.lists(st.integers(0, 30), max_size=8), st.integers(1, 500), st.integers(2, 3))
+def test_rows_come_out_the_same_however_they_are_cut_and_spilled(
+    tmp_path_factory: pytest.TempPathFactory, content: list[Reading], cuts: list[int], run_bytes: int, most_runs: int
+) -> None:
+    bounds = sorted({0, len(content), *(cut for cut in cuts if cut < len(content))})
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spill, "RUN_BYTES", run_bytes)
+        patch.setattr(spill, "_MOST_RUNS", most_runs)
+        patch.setattr(spill, "_BATCH_BYTES", 100)
+        runs = SortedRuns(folder, DAY_MS)
+        for start, end in itertools.pairwise(bounds):
+            runs.add(batch_of(content[start:end], METRICS, [0] * (end - start)))
+        found = list(runs.drain())
+
+    expected = arrange(table(content), DAY_MS)
+    assert [row for piece in found for row in piece.to_pylist()] == expected.rows.to_pylist()
+    assert runs.duplicates.total() == len(expected.duplicates)
+    if content:
+        assert written(found, folder) == written([expected.rows], folder)
+
+
+@given(readings, st.integers(0, 30), st.integers(1, 3))
+@settings(deadline=None, max_examples=40)
+def test_files_are_the_same_to_the_byte_however_their_rows_are_cut(
+    tmp_path_factory: pytest.TempPathFactory, content: list[Reading], cut: int, group_rows: int
+) -> None:
+    rows = arrange(table(content), DAY_MS).rows
+    folder = tmp_path_factory.mktemp("files")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rowgroups, "ROWS", group_rows)
+        patch.setattr(rowgroups, "BYTES", 300)
+        whole = written([rows], folder, file_bytes=1)
+        assert written([rows.slice(0, cut), rows.slice(cut)], folder, file_bytes=1) == whole
+
+    groups = [pq.read_metadata(io.BytesIO(data)) for data in whole.values()]
+    assert sum(group.num_rows for group in groups) == rows.num_rows
+    assert all(group.num_rows <= group_rows for group in groups)
+
+
+def test_each_partition_holds_the_readings_of_its_day(tmp_path: Path) -> None:
     content = [Reading("a", day * DAY_MS + 5, {"x": 1.0}, {}, 0, 0, False) for day in (1, 0, 1)]
 
-    names = [(name, rows.num_rows) for name, rows in arranged(content).partitions([], ["s"] * 3)]
+    files = written([arrange(table(content), DAY_MS).rows], tmp_path)
 
-    assert names == [("measured_at_day=1970-01-01", 1), ("measured_at_day=1970-01-02", 1)]
+    assert list(files) == [f"warehouse/readings/data/measured_at_day=1970-01-0{day}/run-0.parquet" for day in (1, 2)]
+    assert partition_name(1, "hour") == "measured_at_hour=1970-01-01-01"
 
 
-def test_the_same_rows_give_the_same_bytes_in_the_types_that_iceberg_expects() -> None:
+def test_a_file_is_in_the_types_that_iceberg_expects_with_statistics_and_pages_to_prune_by(tmp_path: Path) -> None:
     content = [Reading("a", 5, {"temperature": 1.5, "x": 2.0}, {"location": "hall"}, 7, 0, False)]
-    files = [
-        parquet.encode(rows).to_pybytes()
-        for _ in range(2)
-        for _, rows in arranged(content).partitions(["temperature"], ["s"] * 3)
-    ]
 
-    assert files[0] == files[1]
-    assert pq.read_schema(io.BytesIO(files[0])).equals(table_schema(["temperature"]))
+    (plain,) = written([table(content)], tmp_path).values()
+    (filtered,) = written([table(content)], tmp_path, bloom=True).values()
+
+    assert pq.read_schema(io.BytesIO(plain)).equals(table_schema(METRICS))
+    column = pq.read_metadata(io.BytesIO(plain)).row_group(0).column(0)
+    assert (column.statistics.min, column.has_offset_index, column.has_column_index) == ("a", True, True)
+    assert len(filtered) > len(plain)
+    assert pq.read_table(io.BytesIO(filtered)).equals(pq.read_table(io.BytesIO(plain)))
+
+
+def test_the_footer_holds_a_checksum_of_the_keys_that_their_order_does_not_change(tmp_path: Path) -> None:
+    content = [Reading(name, at, {"x": 1.0}, {}, 0, 0, False) for name, at in [("a", 1), ("b", 1), ("a", 2)]]
+
+    def of(some: list[Reading]) -> int:
+        rows = table(some)
+        return checksum.of_keys(
+            rows["device_id"].combine_chunks().dictionary_encode(), rows["measured_at"].combine_chunks()
+        )
+
+    (data,) = written([arrange(table(content), DAY_MS).rows], tmp_path).values()
+
+    assert of(content) == of(content[::-1]) == (of(content[:1]) + of(content[1:])) % 2**64
+    assert len({of(content), of(content[:2]), of(content[1:])}) == 3
+    assert pq.read_metadata(io.BytesIO(data)).metadata[KEYS_METADATA.encode()] == b"%016x" % of(content)
 
 
 def test_a_metric_cannot_be_declared_under_the_name_of_a_column() -> None:

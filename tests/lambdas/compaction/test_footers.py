@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from compaction.errors import FileMismatch
-from compaction.footers import KEYS_METADATA, verify_footers
-from compaction.manifests import FileResult
+from compaction.footers import verify_footers
+from compaction.manifests import KEYS_METADATA, FileResult
 from tests.lake import AT, Lake, reading
 
 
@@ -67,7 +67,7 @@ def test_the_checksum_of_the_keys_is_read_from_the_footer(memory_lake: Lake) -> 
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, whole.schema) as writer:
         writer.write_table(whole)
-        writer.add_key_value_metadata({KEYS_METADATA.decode(): "00000000000000aa"})
+        writer.add_key_value_metadata({KEYS_METADATA: "00000000000000aa"})
     memory_lake.store.write(file.key, sink.getvalue())
     file = msgspec.structs.replace(file, bytes=len(sink.getvalue()), key_checksum="00000000000000aa")
 

@@ -2,6 +2,8 @@
 
 import gzip
 import io
+import itertools
+import json
 import os
 
 import pytest
@@ -9,18 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compaction import lines
-from compaction.lines import Damaged, blocks
+from compaction.lines import Block, Damaged, blocks, split
 
 
 def read(data: bytes) -> list[bytes]:
-    return [line for block in blocks(io.BytesIO(data)) for line in block]
+    return [line for block in blocks(io.BytesIO(data)) for line in block.records]
 
 
-@given(st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"")), max_size=40), st.booleans())
+@given(
+    st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"").replace(b"}", b"")), max_size=40),
+    st.booleans(),
+)
 def test_lines_come_out_as_they_went_in_whatever_the_sizes_of_chunks(content: list[bytes], ends: bool) -> None:
     text = b"".join(line + b"\n" for line in content)
     text = text if ends else text[:-1]
-    expected = text.split(b"\n")
+    expected = text.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     expected = expected[:-1] if expected[-1] == b"" else expected
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "_CHUNK_BYTES", 7)
@@ -28,6 +33,54 @@ def test_lines_come_out_as_they_went_in_whatever_the_sizes_of_chunks(content: li
         assert read(gzip.compress(text)) == expected
         if not text.startswith(b"\x1f\x8b"):
             assert read(text) == expected
+
+
+OBJECTS = st.lists(
+    st.dictionaries(st.text('a"\\{} ', max_size=3), st.text('a"\\{}', max_size=6), max_size=2).map(
+        lambda fields: json.dumps(fields).encode()
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(OBJECTS, st.integers(1, 40))
+def test_objects_that_stand_one_after_the_other_come_apart_whatever_is_in_their_texts(
+    content: list[bytes], block: int
+) -> None:
+    text = b"".join(content)
+
+    assert split(text) == content
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "_CHUNK_BYTES", block)
+        found = list(blocks(io.BytesIO(text)))
+    records = [record for one in found for record in split(b"".join(one.records))]
+    assert records == content
+    assert all(later.part > earlier.part for earlier, later in itertools.pairwise(found))
+
+
+def test_of_an_endless_line_only_the_beginning_is_held_and_the_next_lines_keep_their_numbers() -> None:
+    text = b"first\n" + b"x" * 10_000_000 + b"\nthird\n"
+
+    found = list(blocks(io.BytesIO(gzip.compress(text))))
+
+    assert [(one.records[0][:5], one.line, one.position(0)) for one in found] == [
+        (b"first", 1, "1"),
+        (b"xxxxx", 2, "2"),
+        (b"third", 3, "3"),
+    ]
+    assert len(found[1].records[0]) == lines.MAX_LINE_BYTES
+    assert found[1].cut == 10_000_000 - lines.MAX_LINE_BYTES
+
+
+def test_parts_of_a_line_have_places_of_their_own() -> None:
+    assert Block([], 4).position(2) == "6"
+    assert Block([], 4, part=3).position(2) == "4.5"
+
+
+def test_a_byte_order_mark_is_dropped_at_the_beginning_of_an_object_only() -> None:
+    assert read(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo") == [b"one", b"\xef\xbb\xbftwo"]
+    assert read(b"\xef") == [b"\xef"]
 
 
 def test_an_object_of_several_gzip_members_is_one_text() -> None:
@@ -46,7 +99,8 @@ def test_an_empty_object_has_no_lines() -> None:
 def test_a_truncated_object_gives_what_decodes_and_then_says_where_it_ends() -> None:
     data = gzip.compress(b"".join(b"%s\n" % os.urandom(50).hex().encode() for _ in range(2000)))
     found: list[bytes] = []
-    lines_of_half = (line for block in blocks(io.BytesIO(data[: len(data) // 2])) for line in block)
+    half = io.BytesIO(data[: len(data) // 2])
+    lines_of_half = (line for block in blocks(half) for line in block.records)
 
     with pytest.raises(Damaged, match=f"ends early, at byte {len(data) // 2}"):
         found.extend(lines_of_half)

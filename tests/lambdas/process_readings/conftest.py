@@ -35,7 +35,13 @@ SETTINGS = {
         "sensor_type_index": {"name": "SensorTypeIndex", "shards": 10},
     },
     "lake": {"partition_by": "day"},
-    "compaction": {"grace_minutes": 16, "task_mb": 64, "worker_memory_mb": 3008},
+    "compaction": {
+        "grace_minutes": 16,
+        "task_mb": 64,
+        "worker_memory_mb": 1769,
+        "file_mb": 128,
+        "bloom_filter": False,
+    },
 }
 
 

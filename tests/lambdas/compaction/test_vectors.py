@@ -1,0 +1,242 @@
+"""Reading by the block means exactly what the one decoder means, record by record."""
+
+import base64
+import json
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compaction.shape import Shape
+from compaction.vectors import VectorDecoder
+from sensors.reading import RESERVED_NAMES
+from tests.lambdas.compaction.intake_harness import (
+    ARRIVED_MS,
+    LIMITS,
+    METRICS,
+    by_the_decoder,
+    through_the_intake,
+)
+
+DEVICES = st.sampled_from(["pump-1", "pump-2", "a", "x" * 128, "x" * 129, "", "bad id", "ü"])
+NUMBERS = (
+    st.sampled_from(
+        [
+            0,
+            -0.0,
+            1,
+            -1,
+            2**53 + 1,
+            2**63,
+            2**64,
+            -(2**63) - 1,
+            1e-131,
+            1e-130,
+            -1e-131,
+            9.99e125,
+            1e126,
+            -1e126,
+            5e-324,
+        ]
+    )
+    | st.integers(-1000, 1000)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.integers(-(10**40), 10**40)
+)
+MOMENTS = (
+    st.sampled_from(
+        [
+            ARRIVED_MS,
+            ARRIVED_MS / 1000,
+            ARRIVED_MS + 300_000,
+            ARRIVED_MS + 300_001,
+            ARRIVED_MS - 86_400_000,
+            ARRIVED_MS - 86_399_999,
+            99_999_999_999,
+            100_000_000_000,
+            99_999_999_999.5,
+            0,
+            -0.0,
+            -1,
+            0.0004,
+            0.0005,
+            0.0015,
+            253_402_300_799_999,
+            253_402_300_800_000,
+            1e300,
+            ARRIVED_MS + 0.5,
+            ARRIVED_MS + 1.5,
+            2**63,
+        ]
+    )
+    | st.floats(0, 2e12)
+    | st.integers(0, ARRIVED_MS)
+)
+TEXT_MOMENTS = st.sampled_from(
+    [
+        "2026-11-21T08:59:59.123Z",
+        "2026-11-21T08:59:59.999Z",
+        "2026-11-21T08:59:59Z",
+        "2026-02-30T08:59:59.123Z",
+        "2026-11-21T24:00:00.000Z",
+        "1969-12-31T23:59:59.999Z",
+        "0000-01-01T00:00:00.000Z",
+        "1970-01-01T00:00:00.000Z",
+        "9999-12-31T23:59:59.999Z",
+        "2026-11-21 09:59:59,5+01",
+        "2026-11-21T08:59:59.1234567Z",
+        "2026-11-21T08:59:59.123Z ",
+        "2026-11-21",
+        "",
+    ]
+) | st.datetimes().map(lambda moment: moment.isoformat(timespec="milliseconds") + "Z")
+TEXTS = st.sampled_from(["hall", "", "temperature", "value", "timestamp", "x" * 256, "ü" * 256, "x" * 257]) | st.text(
+    max_size=5
+)
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.lists(st.integers(), max_size=2)
+    | st.dictionaries(st.text(max_size=3), NUMBERS, max_size=2)
+)
+
+
+def field(ordinary: st.SearchStrategy, other: st.SearchStrategy) -> st.SearchStrategy:
+    """Mostly what belongs there, at times something else."""
+    return st.one_of(*[ordinary] * 8, other, ODD)
+
+
+OPTIONAL = {
+    "topic_device_id": field(DEVICES, NUMBERS),
+    "sensor_id": field(DEVICES, NUMBERS),
+    "received_at": field(MOMENTS, TEXTS),
+    "temperature": field(NUMBERS, TEXTS),
+    "vibration": field(NUMBERS, TEXTS),
+    "flow": field(NUMBERS, TEXTS),
+    "välue": field(NUMBERS, TEXTS),
+    "value": field(NUMBERS, TEXTS),
+    "sensor_type": field(TEXTS, NUMBERS),
+    "location": field(TEXTS, NUMBERS),
+    "note": field(TEXTS, NUMBERS),
+    "on": field(st.booleans(), TEXTS),
+    "metrics": st.dictionaries(st.text(max_size=3), NUMBERS, max_size=2),
+    "expires_at": NUMBERS,
+    "": NUMBERS,
+    "x" * 256: NUMBERS,
+}
+RECORDS = st.fixed_dictionaries(
+    {"device_id": field(DEVICES, NUMBERS), "timestamp": field(MOMENTS | TEXT_MOMENTS, TEXTS)}, optional=OPTIONAL
+).map(lambda fields: json.dumps(fields).encode())
+USUAL = st.builds(
+    lambda device, at, values: json.dumps(
+        {"device_id": device, "topic_device_id": device, "timestamp": at, **values}
+    ).encode(),
+    st.sampled_from(["pump-1", "pump-2"]),
+    st.integers(ARRIVED_MS - 10**8, ARRIVED_MS),
+    st.fixed_dictionaries({"temperature": NUMBERS}, optional={"flow": NUMBERS, "location": TEXTS, "note": TEXTS}),
+)
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> bytes:
+    record = bytearray(draw(USUAL | RECORDS))
+    for _ in range(draw(st.integers(1, 2))):
+        at = draw(st.integers(0, len(record)))
+        record[at : at + draw(st.integers(0, 2))] = draw(
+            st.sampled_from(
+                [b"", b'"', b"\\", b"}", b"{", b",", b"\xff", b"\xc3", b"\0", b"\r", b"e9", b"9" * 30, b"null"]
+            )
+        )
+    return bytes(record)
+
+
+KNOWN_DAMAGE = [
+    b"",
+    b" ",
+    b"\r",
+    b"\xef\xbb\xbf{}",
+    b"not json",
+    b"null",
+    b"[]",
+    b"{}",
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":NaN}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":1e999}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":-0}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":01}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":1,"temperature":2}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":"a","temperature":2}',
+    b'{"device_id":"pump-1","device_id":"pump-2","timestamp":1795251600,"temperature":2}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temp\\u0065rature":2}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"a\\tb":1,"c\\"d":2,"e\\\\f":3}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2,"location":"\\ud800"}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2,"location":"\\ud83d\\ude00"}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2,"location":"\xff"}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2,"location":"\xed\xa0\x80"}',
+    b' \t{"device_id":"pump-1","timestamp":1795251600,"temperature":2} \r',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":' + b"9" * 5000 + b"}",
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2}x',
+    b'{"device_id":"pump-1","timestamp":17952516' + b"0" * 400 + b',"temperature":2}',
+    b'{"payload_b64":"'
+    + base64.b64encode(b'{"timestamp":1795251600,"temperature":3}')
+    + b'","topic_device_id":"pump-1"}',
+    json.dumps({"device_id": "pump-1", "timestamp": 1795251600, "temperature": 2, "note": "x" * 140_000}).encode(),
+    json.dumps({"device_id": "pump-1", "timestamp": 1795251600, **{f"m{n}": n for n in range(64)}}).encode(),
+    json.dumps({"device_id": "pump-1", "timestamp": 1795251600, **{f"m{n}": n for n in range(65)}}).encode(),
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.one_of(USUAL, USUAL, RECORDS, damaged(), st.sampled_from(KNOWN_DAMAGE)), max_size=12), st.booleans())
+def test_a_block_comes_out_as_its_records_do_one_by_one(records: list[bytes], taught: bool) -> None:
+    lines = [line for record in records for line in record.split(b"\n") if b"}{" not in line.replace(b" ", b"")]
+    lessons = b"\n".join(sorted(lines)) if taught else b""
+
+    found = through_the_intake(b"\n".join(lines), lessons.removeprefix(b"\xef\xbb\xbf"))
+
+    if lines and lines[0].startswith(b"\xef\xbb\xbf"):
+        lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")
+    expected = by_the_decoder(lines)
+    assert found.rows == expected.rows
+    assert found.rejects == expected.rejects
+    assert found.records == expected.records
+
+
+@pytest.mark.parametrize("damage", KNOWN_DAMAGE, ids=range(len(KNOWN_DAMAGE)))
+def test_a_damaged_record_among_ordinary_ones_is_judged_as_on_its_own(damage: bytes) -> None:
+    usual = [b'{"device_id":"pump-1","timestamp":%d,"temperature":1.5}' % (ARRIVED_MS - n) for n in range(20)]
+    lines = [*usual[:10], damage, *usual[10:]]
+
+    assert through_the_intake(b"\n".join(lines), b"\n".join([*usual, damage])) == by_the_decoder(lines)
+
+
+def test_ordinary_records_never_reach_the_general_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = [
+        json.dumps({"device_id": "pump-1", "timestamp": at, "temperature": 1, "flow": 2, "location": "hall"}).encode()
+        for at in (ARRIVED_MS, ARRIVED_MS / 1000, "2026-11-21T08:59:59.123Z")
+    ]
+    records.append(json.dumps({"sensor_id": "a", "timestamp": 5, "sensor_type": "flow", "value": 2}).encode())
+    shape, vectors = Shape(), VectorDecoder(METRICS, LIMITS)
+    for record in records:
+        shape.learn(record)
+
+    rows, refused = shape.rows(records)
+    decoded = vectors.decode(rows, shape, pa.array([ARRIVED_MS] * len(rows)))
+
+    assert (refused, decoded.left) == ([], [])
+    assert decoded.columns["measured_at"].to_pylist() == [ARRIVED_MS, ARRIVED_MS, ARRIVED_MS - 877, 5000]
+    assert decoded.columns["other_metrics"].to_pylist() == [[("flow", 2.0)]] * 4
+
+
+def test_a_device_that_invents_names_without_end_is_read_all_the_same() -> None:
+    lines = [b'{"device_id":"a","timestamp":%d,"m%d":1}' % (number, number) for number in range(3000)]
+
+    assert through_the_intake(b"\n".join(lines), b"\n".join(lines)) == by_the_decoder(lines)
+
+
+def test_no_reserved_name_is_learned_as_a_metric() -> None:
+    shape = Shape()
+    for name in RESERVED_NAMES:
+        shape.learn(json.dumps({name: 5}).encode())
+
+    assert (shape.metrics, shape.ignored) == ((), ())
