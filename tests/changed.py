@@ -55,4 +55,5 @@ def everything_on() -> Settings:
         },
         hot_table={"sensor_type_index": {"name": "SensorTypeIndex"}},
         realtime={"function": {"reserved_concurrency": 5}},
+        compaction={"bloom_filter": True, "lookback_days": 7},
     )
