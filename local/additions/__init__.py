@@ -1,31 +1,21 @@
 """Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
 
-from local.additions import (
-    acting_roles,
-    alarms,
-    authorization,
-    composite_alarms,
-    embedded_metrics,
-    firehose,
-    function_errors,
-    iot_actions,
+from local.additions import acting_roles, authorization
+from local.additions.cloudformation import (
     iot_logging,
-    kinesis_poller,
     lifecycle,
     names,
     nested_change_sets,
     nested_stacks,
     nested_update,
     network,
-    notifications,
-    retention,
-    rotation,
-    rule_sql,
-    secret_versions,
     tags,
     trails,
-    warm_workers,
 )
+from local.additions.cloudwatch import alarms, composite_alarms, embedded_metrics
+from local.additions.delivery import firehose, iot_actions, notifications, retention, rule_sql
+from local.additions.functions import function_errors, kinesis_poller, warm_workers
+from local.additions.secrets_manager import rotation, secret_versions
 
 EVENT_SOURCE_STOP_S = 8.0  # of local.process.STOP_TIMEOUT_S; an invocation that takes longer is made again
 FIREHOSE_STOP_S = 4.0

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from local.additions.batches import Answer, Part, Policy, Record
-from local.additions.event_source import Clock, Lane
+from local.additions.functions.batches import Answer, Part, Policy, Record
+from local.additions.functions.event_source import Clock, Lane
 
 NOW = 1_800_000_000.0
 FAILED = Answer(error="boom")

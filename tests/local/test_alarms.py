@@ -10,7 +10,7 @@ from ministack.core.responses import request_scope
 from ministack.services import cloudwatch
 from ministack.services.cloudformation import provisioners
 
-from local.additions import alarms, composite_alarms, embedded_metrics
+from local.additions.cloudwatch import alarms, composite_alarms, embedded_metrics
 from local.additions.services import RefusedError
 
 REGION = "eu-central-1"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from local.additions.batches import PAYLOAD_BYTES, Answer, Policy, Record, completed, lane_of
+from local.additions.functions.batches import PAYLOAD_BYTES, Answer, Policy, Record, completed, lane_of
 from tests.local.shard import NOW, JumpingClock, shard, unless
 
 

@@ -4,9 +4,9 @@ import itertools
 
 import pytest
 
-from local.additions import event_source
-from local.additions.batches import Answer
-from local.additions.event_source import Lane
+from local.additions.functions import event_source
+from local.additions.functions.batches import Answer
+from local.additions.functions.event_source import Lane
 from tests.local.shard import FAILED, JumpingClock, always, shard, succeed, unless
 
 

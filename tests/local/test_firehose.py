@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from local.additions import firehose, services
+from local.additions import services
+from local.additions.delivery import firehose
 
 NOON = datetime(2026, 11, 21, 12, 0, 5, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import traceback
 
 import pytest
 
-from local.additions.function_errors import UNNAMED, error_type
+from local.additions.functions.function_errors import UNNAMED, error_type
 
 
 class BadInput(Exception):  # noqa: N818 - the name is what is read

@@ -9,7 +9,8 @@ from importlib.metadata import version
 
 import pytest
 
-from local.additions import nested_change_sets, tags, warm_workers
+from local.additions.cloudformation import nested_change_sets, tags
+from local.additions.functions import warm_workers
 
 FUNCTIONS = {
     "app.pin_request_origin": "(source_ip, secure_transport)",

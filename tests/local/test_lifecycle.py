@@ -2,7 +2,7 @@
 
 from xml.etree import ElementTree
 
-from local.additions import lifecycle
+from local.additions.cloudformation import lifecycle
 
 NAMESPACE = "{http://s3.amazonaws.com/doc/2006-03-01/}"
 

@@ -9,9 +9,10 @@ import pytest
 from ministack.core.responses import request_scope
 from ministack.services import lambda_svc
 
-from local.additions import on_failure, retention
-from local.additions.batches import Answer, Part, Record
-from local.additions.mapped_shard import MappedShard
+from local.additions.delivery import retention
+from local.additions.functions import on_failure
+from local.additions.functions.batches import Answer, Part, Record
+from local.additions.functions.mapped_shard import MappedShard
 
 SCOPE = ("000000000000", "eu-central-1")
 MAPPING = {

@@ -9,7 +9,7 @@ from ministack.core.responses import request_scope
 from ministack.services import s3
 from ministack.services.cloudformation import provisioners
 
-from local.additions import names
+from local.additions.cloudformation import names
 from local.additions.services import RefusedError
 
 TABLE = {"TableName": "taken", "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}

@@ -5,7 +5,7 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 from ministack.services import cloudformation
 from ministack.services.cloudformation import provisioners
 
-from local.additions import nested_change_sets
+from local.additions.cloudformation import nested_change_sets
 from tests.templates.walking import all_stacks
 
 PARENT = {"_resources": {"Security": {"PhysicalResourceId": "id", "Attributes": {"Outputs.KeyArn": "arn:of:the:key"}}}}

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from ministack.services.cloudformation import _stack_events, _stacks, handlers, provisioners, stacks
 
-from local.additions import nested_stacks
-from local.additions.nested_stacks import TYPE, DeletionError
+from local.additions.cloudformation import nested_stacks
+from local.additions.cloudformation.nested_stacks import TYPE, DeletionError
 
 RESOURCES = {
     "Bucket": {"Type": "AWS::S3::Bucket", "DeletionPolicy": "RetainExceptOnCreate"},

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from ministack.services.cloudformation import _stacks, provisioners
 
-from local.additions import nested_update
+from local.additions.cloudformation import nested_update
 
 UNCHANGED = {"Description": "data"}
 

@@ -13,7 +13,7 @@ from ministack.services import ec2, iam, lambda_svc
 from ministack.services.cloudformation import provisioners
 
 from config.settings import load
-from local.additions import network
+from local.additions.cloudformation import network
 from local.additions.services import RefusedError
 from templates import root
 

@@ -10,7 +10,7 @@ from ministack import app
 from ministack.core.responses import request_scope
 from ministack.services import iam, kms, lambda_svc, sns, sqs
 
-from local.additions import notifications
+from local.additions.delivery import notifications
 
 REGION = "eu-central-1"
 ACCOUNTS = (f"{number:012}" for number in itertools.count(18_000))

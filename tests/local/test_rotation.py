@@ -12,7 +12,7 @@ from ministack.core.responses import request_scope
 from ministack.services import lambda_svc, secretsmanager
 from ministack.services.cloudformation import provisioners
 
-from local.additions import rotation, secret_versions
+from local.additions.secrets_manager import rotation, secret_versions
 from local.additions.services import RefusedError
 
 REGION = "eu-central-1"

@@ -8,7 +8,7 @@ from ministack.core.responses import request_scope
 from ministack.services import cloudwatch, s3
 from ministack.services.cloudformation import provisioners
 
-from local.additions import tags
+from local.additions.cloudformation import tags
 
 DASHBOARD, BUCKET = "AWS::CloudWatch::Dashboard", "AWS::S3::Bucket"
 ARN = "arn:aws:cloudwatch::000000009001:dashboard/plant"

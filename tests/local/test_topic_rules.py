@@ -3,7 +3,7 @@
 import pytest
 from ministack.services import iot
 
-from local.additions import iot_actions, rule_sql
+from local.additions.delivery import iot_actions, rule_sql
 
 
 @pytest.mark.parametrize("payload", [b"[" * 100_000, b'{"a": NaN}', b'{"a": -Infinity}', b"{'a': 1}"])

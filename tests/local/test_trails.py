@@ -14,7 +14,7 @@ from ministack.services import cloudtrail
 from ministack.services.cloudformation import provisioners
 
 from config.settings import load
-from local.additions import trails
+from local.additions.cloudformation import trails
 from local.additions.services import RefusedError
 from templates import root
 

@@ -12,7 +12,7 @@ SPREADS_LOAD = "spreads load or makes up readings; guards nothing"
 BANDIT = {
     ("bench/hot_path.py", "B311"): SPREADS_LOAD,
     ("lambdas/process_readings/writing.py", "B311"): SPREADS_LOAD,
-    ("local/additions/network.py", "B406"): "reads answers of the embedded AWS, which runs beside it",
+    ("local/additions/cloudformation/network.py", "B406"): "reads answers of the embedded AWS, which runs beside it",
     ("local/additions/loopback.py", "B104"): "names the addresses that it refuses to bind",
     ("local/fleet/devices.py", "B310"): "the endpoint is the embedded AWS's, from our own state file",
     ("local/fleet/generate.py", "B311"): SPREADS_LOAD,

@@ -5,8 +5,9 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from local.additions import on_failure, services
-from local.additions.batches import Answer, Part, Policy, Record
+from local.additions import services
+from local.additions.functions import on_failure
+from local.additions.functions.batches import Answer, Part, Policy, Record
 
 READING = ("DescribeStream", "DescribeStreamSummary", "GetRecords", "GetShardIterator", "ListShards")
 

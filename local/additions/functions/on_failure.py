@@ -9,7 +9,7 @@ import uuid
 from typing import Any
 
 from local.additions import services
-from local.additions.batches import Part, Record
+from local.additions.functions.batches import Part, Record
 
 
 def write(mapping: dict[str, Any], role_arn: str, shard_id: str, part: Part, condition: str, event: Any) -> None:

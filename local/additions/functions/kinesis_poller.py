@@ -10,8 +10,8 @@ import threading
 import time
 from collections.abc import Iterator
 
-from local.additions.event_source import Clock, Lane
-from local.additions.mapped_shard import MappedShard
+from local.additions.functions.event_source import Clock, Lane
+from local.additions.functions.mapped_shard import MappedShard
 
 RECONCILE_S = 0.5  # between looks at which mappings there are
 

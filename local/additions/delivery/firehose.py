@@ -13,7 +13,7 @@ import uuid
 from typing import Any
 
 from local.additions import services
-from local.additions.firehose_source import Source, destinations
+from local.additions.delivery.firehose_source import Source, destinations
 
 LOOK_S = 0.2  # between looks at sources and buffers
 RETRY_S = 2.0  # after a delivery that failed; AWS retries too, for up to a day

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from local.additions.batches import INFINITE, PAYLOAD_BYTES, Answer, Part, Policy, Record, completed, lane_of
+from local.additions.functions.batches import INFINITE, PAYLOAD_BYTES, Answer, Part, Policy, Record, completed, lane_of
 
 READ_RECORDS = 2000  # looked at in one read of a shard
 IDLE_S = 0.2  # between looks at an empty shard; AWS: once a second

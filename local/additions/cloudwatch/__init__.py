@@ -1,0 +1,1 @@
+"""CloudWatch: alarms, and metrics from the logs of functions."""

@@ -1,0 +1,1 @@
+"""What carries messages on: topic rules, streams, Firehose, notifications."""

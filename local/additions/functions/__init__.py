@@ -1,0 +1,1 @@
+"""Lambda: the event source mapping of a Kinesis stream, failures, and processes that stay warm."""

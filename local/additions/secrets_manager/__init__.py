@@ -1,0 +1,1 @@
+"""Secrets Manager: versions of secrets, and their rotation."""
