@@ -140,7 +140,7 @@ def test_a_failed_update_names_the_resource_and_goes_back_to_a_working_system(sy
 
     assert deployment.status(cloudformation, stack) == "UPDATE_ROLLBACK_COMPLETE"
     assert deployment.outputs(cloudformation, stack) == outputs
-    assert system.function() == function
+    assert eventually(lambda: system.function() == function)  # Lambda takes a moment to be active again
     assert system.stores_a_reading()
 
 
