@@ -25,7 +25,7 @@ from templates.shared.limits import BuildError, check_function, check_template
 from templates.shared.packages import Target, build_zip
 
 HERE = Path(__file__).parent
-FUNCTION_SETTINGS = {"system", "suffix", "decoding", "metrics", "hot_table", "lake", "compaction"}
+FUNCTION_SETTINGS = {"system", "suffix", "decoding", "metrics", "hot_table", "lake", "compaction", "optimization"}
 """What functions read from `settings.json` in their zip; names of resources reach them by their environment."""
 
 

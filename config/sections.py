@@ -198,3 +198,19 @@ class Compaction(Model):
         False, description="Whether files have a Bloom filter on `device_id`, 16 KB a row group."
     )
     committer_memory_mb: MemoryMb = Field(1024, description="Memory of `commit_table`.")
+
+
+class Optimization(Model):
+    """The table's upkeep: files rewritten, old snapshots expired, orphans swept. Sizes are those of `compaction`."""
+
+    schedule: ScheduleExpression = Field("cron(50 3 * * ? *)", description="When it starts, in UTC: once a day.")
+    enabled: bool = Field(True, description="Whether the schedule is active; a person can always start a run.")
+    concurrency: int = Field(20, ge=1, le=10000, description="Tasks that run at the same time.")
+    keep_snapshots: int = Field(10, ge=1, description="Snapshots that are kept, however old they are.")
+    keep_days: int = Field(7, ge=1, description="Days a snapshot is kept, for readers and for going back to it.")
+    orphan_days: int = Field(
+        16,
+        ge=2,
+        description="Days after which a file of the table that no snapshot names is deleted. A run can be redriven for"
+        " 14 days; one that was planned more than `orphan_days` less one ago is not committed any more.",
+    )

@@ -21,6 +21,7 @@ from config.sections import (
     Ingest,
     Lake,
     Metric,
+    Optimization,
     Realtime,
     Security,
     Tags,
@@ -74,6 +75,7 @@ class Settings(Model):
     credentials: Credentials | None = Field(None, description="Signing secret of the webhook; unset means none.")
     lake: Lake = Field(default_factory=Lake, description="Iceberg table.")
     compaction: Compaction = Field(default_factory=Compaction, description="Archive compaction.")
+    optimization: Optimization = Field(default_factory=Optimization, description="Upkeep of the table.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Dashboard and alarms.")
     outputs: dict[str, str] = Field(
         default_factory=dict,

@@ -63,6 +63,14 @@ class Compaction(msgspec.Struct, frozen=True):
     lookback_days: int | None = None
 
 
+class Optimization(msgspec.Struct, frozen=True):
+    """How long snapshots, and files that none of them names, are kept."""
+
+    keep_snapshots: int
+    keep_days: int
+    orphan_days: int
+
+
 class FunctionSettings(msgspec.Struct, frozen=True):
     """The part of the settings that function code reads; fields it does not know are skipped."""
 
@@ -73,6 +81,7 @@ class FunctionSettings(msgspec.Struct, frozen=True):
     hot_table: HotTable
     lake: Lake
     compaction: Compaction
+    optimization: Optimization
 
 
 def load(path: Path) -> FunctionSettings:

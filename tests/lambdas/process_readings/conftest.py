@@ -42,6 +42,7 @@ SETTINGS = {
         "file_mb": 128,
         "bloom_filter": False,
     },
+    "optimization": {"keep_snapshots": 10, "keep_days": 7, "orphan_days": 16},
 }
 
 

@@ -5,19 +5,18 @@ import json
 import msgspec
 import pytest
 
+from build import FUNCTION_SETTINGS
 from config import fields
 from config.settings import environments, load
 from sensors import settings
 from sensors.reading import RESERVED_NAMES
-
-PARTS = {"system", "suffix", "decoding", "metrics", "hot_table", "lake", "compaction"}
 
 
 @pytest.mark.parametrize("environment", environments())
 def test_every_environment_can_be_read_by_the_functions(environment, tmp_path):
     of_the_build = load(environment, {})
     path = tmp_path / "settings.json"
-    path.write_text(json.dumps(of_the_build.model_dump(mode="json", include=PARTS)))
+    path.write_text(json.dumps(of_the_build.model_dump(mode="json", include=FUNCTION_SETTINGS)))
 
     of_the_functions = settings.load(path)
 

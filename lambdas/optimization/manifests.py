@@ -1,0 +1,98 @@
+"""What a run of `optimize` writes down under `runs/optimize/<run id>/`: its plan, each task's result, its report.
+
+`plan.jsonl` has a line a task. The files that tasks take rows from are in `groups/`, because a task's line is the
+input of one map item and must stay small: a group may have thousands of files, and many tasks share it.
+"""
+
+import msgspec
+
+from compaction.manifests import FileResult
+
+RUNS_PREFIX = "runs/optimize/"
+
+Key = tuple[str, int]
+"""A row's place in its partition: device, and `measured_at` in epoch milliseconds."""
+
+
+class SourceFile(msgspec.Struct, frozen=True):
+    """A data file of the table as it was planned: key in the processed bucket, rows, bytes."""
+
+    key: str
+    rows: int
+    bytes: int
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Files of one partition that are rewritten together, and the columns that the new ones have.
+
+    Files stand in the order in which they were committed: of rows with equal key and equal `received_at` the one in
+    the last file stays. `metrics` are the table's own double columns in the order of its schema.
+    """
+
+    partition: str
+    files: tuple[SourceFile, ...]
+    metrics: tuple[str, ...]
+
+
+class RewriteTask(msgspec.Struct, frozen=True):
+    """One line of `plan.jsonl`: the rows of a group whose key is in the half-open range; None is without a bound.
+
+    `task_id` is the group's number and the range's, `00003-000`; `group` is the key of the Group.
+    """
+
+    task_id: str
+    group: str
+    start: Key | None = None
+    end: Key | None = None
+
+
+class SourceResult(msgspec.Struct, frozen=True):
+    """What a task read of one file: rows within its range, and the checksum of their keys (`compaction.checksum`)."""
+
+    key: str
+    rows: int
+    key_checksum: str
+
+
+class RewriteResult(msgspec.Struct, frozen=True):
+    """`results/<task id>.json`: rows read a file, files written, duplicates left out and the checksum of their keys."""
+
+    run_id: str
+    task_id: str
+    sources: tuple[SourceResult, ...]
+    files: tuple[FileResult, ...]
+    duplicates: int
+    duplicates_checksum: str
+
+
+class Rewritten(msgspec.Struct, frozen=True):
+    """What the commit of a run has replaced; `snapshot_id` is None when there was nothing to rewrite."""
+
+    files_before: int
+    files_after: int
+    bytes_before: int
+    bytes_after: int
+    rows_before: int
+    rows_after: int
+    duplicates: int
+    snapshot_id: int | None
+
+
+def plan_key(run_id: str) -> str:
+    """Key of a run's plan."""
+    return f"{RUNS_PREFIX}{run_id}/plan.jsonl"
+
+
+def group_key(run_id: str, snapshot_id: int, number: int) -> str:
+    """Key of one group; with the snapshot it was planned on, so that two plannings never overwrite each other's."""
+    return f"{RUNS_PREFIX}{run_id}/groups/{snapshot_id}-{number:05}.json"
+
+
+def result_key(run_id: str, task_id: str) -> str:
+    """Key of one task's result."""
+    return f"{RUNS_PREFIX}{run_id}/results/{task_id}.json"
+
+
+def report_key(run_id: str) -> str:
+    """Key of a run's report."""
+    return f"{RUNS_PREFIX}{run_id}/report.json"
