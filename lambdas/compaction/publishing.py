@@ -6,31 +6,19 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from botocore.exceptions import ClientError, HTTPClientError
-from pyiceberg.exceptions import CommitFailedException
 
 from compaction import archive, runs
-from compaction.errors import CommitConflict, ObjectsAlreadyCommitted, ResultMissing
+from compaction.committing import commit
+from compaction.errors import ObjectsAlreadyCommitted, ResultMissing
 from compaction.footers import verify_footers
 from compaction.hours import Window
 from compaction.joining import beside
 from compaction.lake_table import LakeTable, committed
 from compaction.ledger import Ledger, in_order
 from compaction.manifests import FileResult, PlannedObject, Report, Task, report_key
-from compaction.store import Store, error_code
+from compaction.store import Store
 from compaction.verification import verify_archive, verify_results
 
-ATTEMPTS = 5
-_FIRST_WAIT_S = 0.5
-_PASSING = frozenset(
-    {
-        "ConcurrentModificationException",
-        "InternalServiceException",
-        "OperationTimeoutException",
-        "ResourceNotReadyException",
-        "ThrottlingException",
-    }
-)
 _END = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -80,21 +68,7 @@ class Publisher:
         return plan
 
     def _commit(self, report: Report, files: Sequence[FileResult]) -> int:
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self._sleep(_FIRST_WAIT_S * 2 ** (attempt - 1))
-            try:
-                return self._commit_once(report, files)
-            except (CommitFailedException, HTTPClientError) as error:
-                cause: Exception = error
-            except ClientError as error:
-                if error_code(error) not in _PASSING:
-                    raise
-                cause = error
-        raise CommitConflict(
-            f"Run {report.run_id} could not be committed in {ATTEMPTS} attempts; the last ended with: {cause}. "
-            "Nothing is lost: redrive the execution."
-        )
+        return commit(f"Run {report.run_id}", lambda: self._commit_once(report, files), self._sleep)
 
     def _commit_once(self, report: Report, files: Sequence[FileResult]) -> int:
         """One attempt, on the table as it is now: whoever commits in between makes it fail, and all is checked anew."""
