@@ -15,11 +15,15 @@ Key = tuple[str, int]
 
 
 class SourceFile(msgspec.Struct, frozen=True):
-    """A data file of the table as it was planned: key in the processed bucket, rows, bytes."""
+    """A data file of the table as it was planned: key in the processed bucket, rows, bytes.
+
+    `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing.
+    """
 
     key: str
     rows: int
     bytes: int
+    key_checksum: str | None = None
 
 
 class Group(msgspec.Struct, frozen=True):
