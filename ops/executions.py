@@ -15,6 +15,7 @@ ADVICE = {
     "ObjectMissing": "Start a new run: it plans the objects that are there now.",
     "ObjectChanged": "Find out what wrote to the archive, then start a new run.",
     "ObjectsAlreadyCommitted": "Nothing to repair. Start a new run: it takes what is left.",
+    "RunTooOld": "Nothing was published. Start a new run: files of this one may have been deleted as orphans.",
     "CountsDoNotBalance": "Nothing was published. Keep the run's manifests: they show which object does not add up.",
     "UnbalancedError": "Nothing was published. Keep the archive objects of the task: they show a fault of the worker.",
     "ResultMissing": "Start a new run.",
