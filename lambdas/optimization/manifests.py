@@ -11,6 +11,9 @@ from compaction.manifests import FileResult
 RUNS_PREFIX = "runs/optimize/"
 LEDGER_PREFIX = "ledger/optimize/"
 
+RUN_ID_PROPERTY = "sensorkeep.optimize-run-id"
+"""Of a snapshot's summary: the run that has rewritten what the snapshot replaces."""
+
 Key = tuple[str, int]
 """A row's place in its partition: device, and `measured_at` in epoch milliseconds."""
 
