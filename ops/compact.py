@@ -50,6 +50,7 @@ def _show_report(report: dict[str, Any]) -> RenderableType:
     rejected = ", ".join(f"{reason} {number}" for reason, number in report["quarantined_by_reason"].items())
     archive = (count(report["objects"], "object"), size(report["archive_bytes"]), count(report["tasks"], "task"))
     rows = {
+        "run": report["run_id"],
         "archive": ", ".join(archive),
         "records": f"{report['records']:,}",
         "stored": f"{report['stored']:,} ({report['late']:,} late)",
@@ -57,7 +58,7 @@ def _show_report(report: dict[str, Any]) -> RenderableType:
         "quarantined": f"{report['quarantined']:,}" + (f" ({rejected})" if rejected else ""),
         "table": f"{count(report['files'], 'file')}, {size(report['bytes'])}",
     }
-    return facts(f"{report['run_id']}: committed in {report['seconds']} s", rows)
+    return facts(f"committed in {report['seconds']} s", rows)
 
 
 def _nothing() -> str:

@@ -55,6 +55,9 @@ def follow(states: Any, arn: str, way_back: str) -> str:
             file=sys.stderr,
         )
         raise
+    finally:
+        if not console.is_interactive:
+            console.print()  # what Live leaves to a terminal
 
 
 def picture(run_id: str, now: Progress, rate: float | None, watched_s: float) -> Table:

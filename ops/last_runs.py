@@ -33,14 +33,14 @@ def _run(states: Any, item: dict[str, Any]) -> dict[str, Any]:
 def run_table(command: str, runs: list[dict[str, Any]], sentence: Callable[[dict[str, Any]], str]) -> Table:
     """The runs for people; `sentence` says what one did from its answer."""
     table = Table(title=f"last runs of {command}")
-    table.add_column("run", overflow="fold")
-    table.add_column("started", min_width=10)
-    table.add_column("took", min_width=5)
+    table.add_column("run", no_wrap=True)  # to be copied behind --follow
+    table.add_column("started", no_wrap=True)
+    table.add_column("took", overflow="fold")
     table.add_column("result", overflow="fold")
     for run in runs:
         taken = "" if run["seconds"] is None else age(run["seconds"])
         result = run["status"].lower() if run["did"] is None else sentence(run["did"])
-        table.add_row(run["run_id"], hour(run["started_at"]), taken, run["error"] or result)
+        table.add_row(run["run_id"], hour(run["started_at"]).partition("-")[2], taken, run["error"] or result)
     return table
 
 
