@@ -12,10 +12,10 @@ from botocore.config import Config
 from compaction.ahead import WIDTH
 from compaction.catalog import open_catalog
 from compaction.cloudwatch import emit_commit
-from compaction.environment import settings
 from compaction.lake_table import LakeTable
 from compaction.publishing import Publisher
 from compaction.store import Store
+from environment import settings
 
 logger = Logger()
 tracer = Tracer()
