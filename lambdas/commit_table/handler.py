@@ -1,6 +1,7 @@
 """Lambda function `commit_table`: the last step of the state machine `compact`."""
 
 import os
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -11,10 +12,10 @@ from botocore.config import Config
 from compaction.ahead import WIDTH
 from compaction.catalog import open_catalog
 from compaction.cloudwatch import emit_commit
-from compaction.environment import settings
 from compaction.lake_table import LakeTable
 from compaction.publishing import Publisher
 from compaction.store import Store
+from environment import settings
 
 logger = Logger()
 tracer = Tracer()
@@ -34,7 +35,15 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
         partition_by=settings().lake.partition_by,
     )
     s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
-    published = Publisher(s3, os.environ["RAW_BUCKET"], Store(s3, bucket), table).publish(event["run_id"])
+    publisher = Publisher(
+        s3,
+        os.environ["RAW_BUCKET"],
+        Store(s3, bucket),
+        table,
+        orphan_days=settings().optimization.orphan_days,
+        now=datetime.now(UTC),
+    )
+    published = publisher.publish(event["run_id"])
     answer: dict[str, Any] = msgspec.to_builtins(published.report)
     logger.info("committed", extra=answer)
     if published.is_new:  # a step may run twice, its rows count once

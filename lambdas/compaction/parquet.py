@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from compaction import checksum
 from compaction.arrange import PARTITION_MS, PartitionBy, partition_name
 from compaction.columns import TIMESTAMP, table_schema
-from compaction.manifests import KEYS_METADATA, FileResult
+from compaction.manifests import FIRST_KEY_METADATA, KEYS_METADATA, LAST_KEY_METADATA, FileResult
 from compaction.rowgroups import RowGroups
 from sensors.reading import ATTRIBUTES
 
@@ -115,7 +115,7 @@ class _File:
         )
         self._rows = 0
         self._checksum = 0
-        self._devices: list[str] = []
+        self._ends: list[tuple[str, int]] = []
         self._times_ms: list[int] = []
 
     @property
@@ -130,13 +130,20 @@ class _File:
         self._writer.write_table(self._stored(group, devices, sources), row_group_size=group.num_rows)
         self._rows += group.num_rows
         self._checksum = (self._checksum + checksum.of_keys(devices, measured_at)) % 2**64
-        self._devices += [group["device_id"][0].as_py(), group["device_id"][-1].as_py()]
+        self._ends += [_key(group, 0), _key(group, -1)]
         times = pc.min_max(measured_at)
         self._times_ms += [times["min"].as_py(), times["max"].as_py()]
 
     def close(self, key: str, partition: str) -> FileResult:
         """Complete the file; its manifest line."""
-        self._writer.add_key_value_metadata({KEYS_METADATA: f"{self._checksum:016x}"})
+        first, last = self._ends[0], self._ends[-1]
+        self._writer.add_key_value_metadata(
+            {
+                KEYS_METADATA: f"{self._checksum:016x}",
+                FIRST_KEY_METADATA: msgspec.json.encode(first).decode(),
+                LAST_KEY_METADATA: msgspec.json.encode(last).decode(),
+            }
+        )
         self._writer.close()
         size = self.size
         self._sink.close()
@@ -145,8 +152,8 @@ class _File:
             partition=partition,
             rows=self._rows,
             bytes=size,
-            first_device_id=self._devices[0],
-            last_device_id=self._devices[-1],
+            first_device_id=first[0],
+            last_device_id=last[0],
             first_measured_at_ms=min(self._times_ms),
             last_measured_at_ms=max(self._times_ms),
             key_checksum=f"{self._checksum:016x}",
@@ -160,6 +167,10 @@ class _File:
         for name in ("measured_at", "received_at"):
             columns[name] = pc.multiply(group[name], 1000).cast(TIMESTAMP)
         return pa.table([columns[name] for name in self._schema.names], schema=self._schema)
+
+
+def _key(rows: pa.Table, number: int) -> tuple[str, int]:
+    return rows["device_id"][number].as_py(), rows["measured_at"][number].as_py()
 
 
 def _stored_schema(metrics: Sequence[str]) -> pa.Schema:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from compaction import archive, runs
+from compaction.age import refuse_old
 from compaction.committing import commit
 from compaction.errors import ObjectsAlreadyCommitted, ResultMissing
 from compaction.footers import verify_footers
@@ -15,7 +16,7 @@ from compaction.hours import Window
 from compaction.joining import beside
 from compaction.lake_table import LakeTable, committed
 from compaction.ledger import Ledger, in_order
-from compaction.manifests import FileResult, PlannedObject, Report, Task, report_key
+from compaction.manifests import FileResult, PlannedObject, Report, Task, plan_key, report_key
 from compaction.store import Store
 from compaction.verification import verify_archive, verify_results
 
@@ -30,24 +31,36 @@ class Publication(NamedTuple):
 
 
 class Publisher:
-    """Publishes runs whose manifests are in `store` and whose objects are in the raw bucket to `table`."""
+    """Publishes runs whose manifests are in `store` and whose objects are in the raw bucket to `table`.
+
+    `orphan_days` is when files that no snapshot names are deleted, `now` when the function was called.
+    """
 
     def __init__(
-        self, s3: Any, raw_bucket: str, store: Store, table: LakeTable, sleep: Callable[[float], None] = time.sleep
+        self,
+        s3: Any,
+        raw_bucket: str,
+        store: Store,
+        table: LakeTable,
+        orphan_days: int,
+        now: datetime,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._s3 = s3
         self._raw_bucket = raw_bucket
         self._store = store
         self._ledger = Ledger(store)
         self._table = table
+        self._orphan_days = orphan_days
+        self._now = now
         self._sleep = sleep
 
     def publish(self, run_id: str) -> Publication:
         """Commit a run, enter it in the ledger and write its report; what of that is done already is left as it is.
 
-        Raises ResultMissing, ResultMismatch, CountsDoNotBalance, ObjectMissing, ObjectChanged, FileMismatch or
-        ObjectsAlreadyCommitted when the run cannot be trusted, LedgerIncomplete when it cannot be told what is in the
-        table, and CommitConflict when others were faster at every attempt. Nothing is published then.
+        Raises ResultMissing, ResultMismatch, CountsDoNotBalance, ObjectMissing, ObjectChanged, FileMismatch,
+        ObjectsAlreadyCommitted or RunTooOld when the run cannot be trusted, LedgerIncomplete when it cannot be told
+        what is in the table, and CommitConflict when others were faster at every attempt. Nothing is published then.
         """
         written = runs.read_report(self._store, run_id)
         if written is not None and written.committed:
@@ -77,6 +90,7 @@ class Publisher:
         published = next((run.snapshot_id for run in before if run.run_id == report.run_id), None)
         if published is not None:  # by an attempt whose answer was lost
             return published
+        refuse_old(self._store, plan_key(report.run_id), self._orphan_days, self._now)
         self._ledger.heal(before)
         self._refuse_overlap(report.run_id)
         verify_archive(in_order(self._plan(report.run_id)), self._archive_from)

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from compaction import checksum, parquet, rowgroups, spill
 from compaction.arrange import arrange, partition_name
 from compaction.columns import batch_of, table_schema
 from compaction.errors import CompactionError
-from compaction.manifests import KEYS_METADATA
+from compaction.manifests import FIRST_KEY_METADATA, KEYS_METADATA, LAST_KEY_METADATA
 from compaction.spill import SortedRuns
 from sensors.dedupe import last_received
 from sensors.reading import Reading
@@ -149,6 +150,19 @@ def test_the_footer_holds_a_checksum_of_the_keys_that_their_order_does_not_chang
     assert of(content) == of(content[::-1]) == (of(content[:1]) + of(content[1:])) % 2**64
     assert len({of(content), of(content[:2]), of(content[1:])}) == 3
     assert pq.read_metadata(io.BytesIO(data)).metadata[KEYS_METADATA.encode()] == b"%016x" % of(content)
+
+
+def test_the_footer_holds_the_keys_of_the_first_and_the_last_row_of_all_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rowgroups, "ROWS", 1)
+    content = [Reading(name, at, {"x": 1.0}, {}, 0, 0, False) for name, at in [("b", 1), ("ä", 4), ("a", 9), ("b", 2)]]
+
+    (data,) = written([arrange(table(content), DAY_MS).rows], tmp_path).values()
+
+    metadata = pq.read_metadata(io.BytesIO(data)).metadata
+    assert json.loads(metadata[FIRST_KEY_METADATA.encode()]) == ["a", 9]
+    assert json.loads(metadata[LAST_KEY_METADATA.encode()]) == ["ä", 4]
 
 
 def test_a_metric_cannot_be_declared_under_the_name_of_a_column() -> None:
