@@ -12,9 +12,9 @@ ADVICE = {
     "ObjectArchived": f"Restore the object from Glacier (aws s3api restore-object), then {REDRIVE}.",
     "ObjectsAlreadyCommitted": f"Nothing to repair. {NEW_RUN}: it takes what is left.",
     "RunTooOld": f"Nothing was published, and files of this run may be deleted as orphans. {NEW_RUN}.",
-    "FileNotRewritable": "Another program wrote the file that the message names. Take it out of the table, or write its "
-    f"rows again as the message asks. {NEW_RUN}.",
-    "FilesReplaced": f"Nothing was published: another run or program was faster. {NEW_RUN}: it plans what is there now.",
+    "FileNotRewritable": "Another program wrote the file that the message names. Take it out of the table, or "
+    f"write its rows again as the message asks. {NEW_RUN}.",
+    "FilesReplaced": f"Nothing was published: others were faster. {NEW_RUN}: it plans the files that are there now.",
     "RowsDeleted": f"Nothing was published, so that the rows stay deleted. {NEW_RUN}: it leaves that partition alone.",
     "ForeignFiles": f"Nothing was deleted. Do what the message says, then {REDRIVE}.",
     "FilesNotDeleted": f"Look for a bucket policy or a lock that forbids it, then {REDRIVE}.",
