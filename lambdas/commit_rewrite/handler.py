@@ -11,8 +11,8 @@ from botocore.config import Config
 
 from compaction.ahead import WIDTH
 from compaction.catalog import open_table
-from compaction.environment import settings
 from compaction.store import Store
+from environment import settings
 from optimization.replacing import Replacer
 
 logger = Logger()

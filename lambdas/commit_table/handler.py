@@ -12,9 +12,9 @@ from botocore.config import Config
 from compaction.ahead import WIDTH
 from compaction.catalog import open_table
 from compaction.cloudwatch import emit_commit
-from compaction.environment import settings
 from compaction.publishing import Publisher
 from compaction.store import Store
+from environment import settings
 
 logger = Logger()
 tracer = Tracer()

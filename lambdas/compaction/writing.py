@@ -28,8 +28,6 @@ from compaction.store import Store, error_code
 from sensors.counts import Counts
 from sensors.settings import Limits
 
-_FILE_BYTES = 128_000_000
-
 
 class Writer(msgspec.Struct, frozen=True):
     """Where a task's objects are, where its files go, and the rules of the environment.
@@ -43,8 +41,8 @@ class Writer(msgspec.Struct, frozen=True):
     limits: Limits
     metrics: Sequence[str]
     partition_by: PartitionBy
-    file_bytes: int = _FILE_BYTES
-    bloom_filter: bool = False
+    file_bytes: int
+    bloom_filter: bool
 
     def write(self, run_id: str, task: Task) -> TaskResult:
         """Do the task; the result manifest is written last, when everything it names is there.
@@ -77,7 +75,7 @@ class Writer(msgspec.Struct, frozen=True):
 
     def _open(self, planned: PlannedObject) -> Any:
         try:
-            return self.s3.get_object(Bucket=self.raw_bucket, Key=planned.key, IfMatch=planned.etag)
+            return self.s3.get_object(Bucket=self.raw_bucket, Key=planned.key, IfMatch=f'"{planned.etag}"')
         except ClientError as error:
             place = f"s3://{self.raw_bucket}/{planned.key}"
             if error_code(error) in {"NoSuchKey", "404"}:

@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger, Tracer
 from botocore.config import Config
 
 from compaction.ahead import WIDTH
-from compaction.environment import settings
+from environment import settings
 from optimization.manifests import RewriteTask
 from optimization.rewriting import Rewriter
 
