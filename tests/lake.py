@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,7 @@ from tests.memory_aws import Effects, MemoryGlue, MemoryS3, memory_catalog
 REGION = "eu-central-1"
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 HOUR = datetime(2026, 11, 21, 9, tzinfo=UTC)
+ORPHAN_DAYS = 16
 METRICS = ("temperature", "vibration")
 AT = 1_795_251_600  # 2026-11-21T09:00:00Z in epoch seconds
 
@@ -70,17 +71,18 @@ def reading(device: str = "pump-1", at: float = AT, **fields: Any) -> dict[str, 
 
 
 class Aws(NamedTuple):
-    """What a lake is on: the clients, and the catalog of its table."""
+    """What a lake is on: the clients, the catalog of its table, and the clock of S3."""
 
     s3: Any
     glue: Any
     catalog: GlueCatalog
+    now: Callable[[], datetime] = functools.partial(datetime.now, UTC)
 
 
 def in_memory(effects: Effects) -> Aws:
     """An AWS without a server, whose side effects can be made to fail."""
     s3, glue = MemoryS3(effects), MemoryGlue(effects)
-    return Aws(s3, glue, memory_catalog(glue, s3))
+    return Aws(s3, glue, memory_catalog(glue, s3), lambda: s3.now)
 
 
 class Lake:
@@ -91,7 +93,7 @@ class Lake:
         self.raw, self.processed, self.database = f"raw-{name}", f"processed-{name}", f"lake_{name}"
         self.metrics = metrics
         self.partition_by: Any = partition_by
-        self.s3, self.glue, self.catalog = aws or Aws(client("s3"), client("glue"), _catalog())
+        self.s3, self.glue, self.catalog, self.now = aws or Aws(client("s3"), client("glue"), _catalog())
         for bucket in (self.raw, self.processed):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.glue.create_database(DatabaseInput={"Name": self.database})
@@ -121,7 +123,16 @@ class Lake:
         return list(read_plan(self.store, run_id) or ())
 
     def write(self, run_id: str) -> list[TaskResult]:
-        writer = Writer(self.s3, self.raw, self.processed, Limits(), self.metrics, self.partition_by)
+        writer = Writer(
+            self.s3,
+            self.raw,
+            self.processed,
+            Limits(),
+            self.metrics,
+            self.partition_by,
+            file_bytes=128_000_000,
+            bloom_filter=False,
+        )
         return [writer.write(run_id, task) for task in self.tasks(run_id)]
 
     def lake_table(self) -> LakeTable:
@@ -129,7 +140,10 @@ class Lake:
         return LakeTable(self.catalog, self.database, location, self.metrics, self.partition_by)
 
     def commit(self, run_id: str) -> Report:
-        return Publisher(self.s3, self.raw, self.store, self.lake_table(), sleep=lambda _: None).publish(run_id).report
+        publisher = Publisher(
+            self.s3, self.raw, self.store, self.lake_table(), ORPHAN_DAYS, self.now(), sleep=lambda _: None
+        )
+        return publisher.publish(run_id).report
 
     def run(self, run_id: str, task_bytes: int = 64_000_000, **run_input: str) -> Report | None:
         """All three steps as the state machine does them; None when there was nothing to do."""

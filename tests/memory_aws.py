@@ -21,7 +21,6 @@ from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.io import FileIO, InputFile, OutputFile
 
 _PAGE = 3  # keys of a listing's page: even a small archive has several
-_WRITTEN_AT = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
 Effect = Callable[[], Any]
 
@@ -45,6 +44,7 @@ class Stored(NamedTuple):
 
     body: bytes
     metadata: dict[str, str]
+    written_at: datetime
 
     @property
     def etag(self) -> str:
@@ -53,11 +53,15 @@ class Stored(NamedTuple):
 
 
 class MemoryS3:
-    """Buckets of objects; strongly consistent, conditional writes, listings in order of key, as S3 is."""
+    """Buckets of objects; strongly consistent, conditional writes, listings in order of key, as S3 is.
+
+    `now` is its clock, which stands still until a test moves it.
+    """
 
     def __init__(self, effects: Effects) -> None:
         self.effects = effects
         self.buckets: dict[str, dict[str, Stored]] = {}
+        self.now = datetime(2026, 11, 21, 10, tzinfo=UTC)
         self._lock = threading.Lock()
 
     def create_bucket(self, *, Bucket: str, **_: object) -> None:
@@ -72,7 +76,7 @@ class MemoryS3:
         Metadata: Any = None,
         IfNoneMatch: str | None = None,
     ) -> dict[str, Any]:
-        stored = Stored(Body if isinstance(Body, bytes) else bytes(Body.read()), dict(Metadata or {}))
+        stored = Stored(Body if isinstance(Body, bytes) else bytes(Body.read()), dict(Metadata or {}), self.now)
 
         def put() -> dict[str, Any]:
             with self._lock:
@@ -97,13 +101,21 @@ class MemoryS3:
             "ETag": stored.etag,
             "Metadata": stored.metadata,
             "ContentLength": len(stored.body),
-            "LastModified": _WRITTEN_AT,
+            "LastModified": stored.written_at,
         }
 
-    def get_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
+    def get_object(
+        self, *, Bucket: str, Key: str, IfMatch: str | None = None, Range: str | None = None
+    ) -> dict[str, Any]:
         head = self.head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch)
         body = self.buckets[Bucket][Key].body
-        return head | {"Body": StreamingBody(io.BytesIO(body), len(body))}
+        if Range is not None:
+            first, last = (int(place) for place in Range.removeprefix("bytes=").split("-"))
+            if first >= len(body):
+                raise _error("InvalidRange", "GetObject")
+            size, body = len(body), body[first : last + 1]
+            head["ContentRange"] = f"bytes {first}-{first + len(body) - 1}/{size}"
+        return head | {"ContentLength": len(body), "Body": StreamingBody(io.BytesIO(body), len(body))}
 
     def get_paginator(self, operation: str) -> SimpleNamespace:
         assert operation == "list_objects_v2"
@@ -113,9 +125,7 @@ class MemoryS3:
         objects = self.buckets[Bucket]
         keys = iter(sorted(key for key in tuple(objects) if key.startswith(Prefix) and key > StartAfter))
         while page := list(itertools.islice(keys, _PAGE)):
-            yield {
-                "Contents": [{"Key": key, "Size": len(objects[key].body), "ETag": objects[key].etag} for key in page]
-            }
+            yield {"Contents": [_listed(key, objects[key]) for key in page]}
         yield {}
 
 
@@ -245,6 +255,10 @@ def memory_catalog(glue: MemoryGlue, s3: MemoryS3) -> GlueCatalog:
     """PyIceberg's Glue catalog on the two."""
     where: Any = {"py-io-impl": f"{__name__}.MemoryIO", "memory.s3": s3}
     return GlueCatalog("memory", client=glue, **where)
+
+
+def _listed(key: str, stored: Stored) -> dict[str, Any]:
+    return {"Key": key, "Size": len(stored.body), "ETag": stored.etag, "LastModified": stored.written_at}
 
 
 def _error(code: str, operation: str) -> ClientError:

@@ -49,5 +49,9 @@ class ObjectsAlreadyCommitted(CompactionError):  # noqa: N818
     """Another run has committed objects of this run's plan."""
 
 
+class RunTooOld(CompactionError):  # noqa: N818
+    """A run was planned so long ago that files which no snapshot names, its own among them, may have been deleted."""
+
+
 class CommitConflict(CompactionError):  # noqa: N818
     """Other commits, or a catalog that does not answer, came in the way of every attempt; trying again may succeed."""

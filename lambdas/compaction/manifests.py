@@ -9,6 +9,13 @@ RUNS_PREFIX = "runs/compact/"
 KEYS_METADATA = "sensorkeep.key_checksum"
 """Of a Parquet footer: the checksum of the keys of the file's rows, see `compaction.checksum`."""
 
+FIRST_KEY_METADATA = "sensorkeep.first_key"
+LAST_KEY_METADATA = "sensorkeep.last_key"
+"""Of a Parquet footer: the keys of the file's first and last row, as JSON: `["pump-1",1795251600000]`.
+
+Rows lie in order of key between them, which no statistics of single columns can say.
+"""
+
 
 class PlannedObject(msgspec.Struct, frozen=True):
     """An archive object as it was when it was planned: key, compressed size in bytes, entity tag."""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from compaction import checksum
 from compaction.arrange import PARTITION_MS, PartitionBy, partition_name
 from compaction.columns import TIMESTAMP, table_schema
-from compaction.manifests import KEYS_METADATA, FileResult
+from compaction.manifests import FIRST_KEY_METADATA, KEYS_METADATA, LAST_KEY_METADATA, FileResult
 from compaction.rowgroups import RowGroups
 from sensors.reading import ATTRIBUTES
 
@@ -37,12 +37,14 @@ class Files:
     """Writes arranged rows a file at a time, and hands the path of each, with its key, to `publish` when complete.
 
     A file holds one partition of `measured_at`. The same rows give the same files to the byte, however they were cut
-    when they were added.
+    when they were added. Rows have the column `source_object`, or `source`, a place in `sources`.
     """
 
-    def __init__(self, layout: Format, sources: Sequence[str], name: str, folder: Path, publish: Publish) -> None:
+    def __init__(
+        self, layout: Format, name: str, folder: Path, publish: Publish, sources: Sequence[str] | None = None
+    ) -> None:
         self._layout = layout
-        self._sources = pa.array(sources, pa.string())
+        self._sources = None if sources is None else pa.array(sources, pa.string())
         self._name = name
         self._path = folder / "part.parquet"
         self._publish = publish
@@ -115,7 +117,7 @@ class _File:
         )
         self._rows = 0
         self._checksum = 0
-        self._devices: list[str] = []
+        self._ends: list[tuple[str, int]] = []
         self._times_ms: list[int] = []
 
     @property
@@ -123,20 +125,27 @@ class _File:
         """Bytes so far."""
         return int(self._sink.tell())
 
-    def write(self, group: pa.Table, sources: pa.StringArray) -> None:
+    def write(self, group: pa.Table, sources: pa.StringArray | None) -> None:
         """Add a row group."""
         devices = group["device_id"].combine_chunks().dictionary_encode()
         measured_at = group["measured_at"].combine_chunks()
         self._writer.write_table(self._stored(group, devices, sources), row_group_size=group.num_rows)
         self._rows += group.num_rows
         self._checksum = (self._checksum + checksum.of_keys(devices, measured_at)) % 2**64
-        self._devices += [group["device_id"][0].as_py(), group["device_id"][-1].as_py()]
+        self._ends += [_key(group, 0), _key(group, -1)]
         times = pc.min_max(measured_at)
         self._times_ms += [times["min"].as_py(), times["max"].as_py()]
 
     def close(self, key: str, partition: str) -> FileResult:
         """Complete the file; its manifest line."""
-        self._writer.add_key_value_metadata({KEYS_METADATA: f"{self._checksum:016x}"})
+        first, last = self._ends[0], self._ends[-1]
+        self._writer.add_key_value_metadata(
+            {
+                KEYS_METADATA: f"{self._checksum:016x}",
+                FIRST_KEY_METADATA: msgspec.json.encode(first).decode(),
+                LAST_KEY_METADATA: msgspec.json.encode(last).decode(),
+            }
+        )
         self._writer.close()
         size = self.size
         self._sink.close()
@@ -145,21 +154,29 @@ class _File:
             partition=partition,
             rows=self._rows,
             bytes=size,
-            first_device_id=self._devices[0],
-            last_device_id=self._devices[-1],
+            first_device_id=first[0],
+            last_device_id=last[0],
             first_measured_at_ms=min(self._times_ms),
             last_measured_at_ms=max(self._times_ms),
             key_checksum=f"{self._checksum:016x}",
         )
 
-    def _stored(self, group: pa.Table, devices: pa.DictionaryArray, sources: pa.StringArray) -> pa.Table:
+    def _stored(self, group: pa.Table, devices: pa.DictionaryArray, sources: pa.StringArray | None) -> pa.Table:
         columns: dict[str, Any] = {name: group[name] for name in self._schema.names if name in group.column_names}
         columns |= {name: group[name].combine_chunks().dictionary_encode() for name in ATTRIBUTES}
         columns["device_id"] = devices
-        columns["source_object"] = pa.DictionaryArray.from_arrays(group["source"].combine_chunks(), sources)
+        columns["source_object"] = (
+            group["source_object"].combine_chunks().dictionary_encode()
+            if sources is None
+            else pa.DictionaryArray.from_arrays(group["source"].combine_chunks(), sources)
+        )
         for name in ("measured_at", "received_at"):
             columns[name] = pc.multiply(group[name], 1000).cast(TIMESTAMP)
         return pa.table([columns[name] for name in self._schema.names], schema=self._schema)
+
+
+def _key(rows: pa.Table, number: int) -> tuple[str, int]:
+    return rows["device_id"][number].as_py(), rows["measured_at"][number].as_py()
 
 
 def _stored_schema(metrics: Sequence[str]) -> pa.Schema:

@@ -6,31 +6,20 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from botocore.exceptions import ClientError, HTTPClientError
-from pyiceberg.exceptions import CommitFailedException
 
 from compaction import archive, runs
-from compaction.errors import CommitConflict, ObjectsAlreadyCommitted, ResultMissing
+from compaction.age import refuse_old
+from compaction.committing import commit
+from compaction.errors import ObjectsAlreadyCommitted, ResultMissing
 from compaction.footers import verify_footers
 from compaction.hours import Window
 from compaction.joining import beside
 from compaction.lake_table import LakeTable, committed
 from compaction.ledger import Ledger, in_order
-from compaction.manifests import FileResult, PlannedObject, Report, Task, report_key
-from compaction.store import Store, error_code
+from compaction.manifests import FileResult, PlannedObject, Report, Task, plan_key, report_key
+from compaction.store import Store
 from compaction.verification import verify_archive, verify_results
 
-ATTEMPTS = 5
-_FIRST_WAIT_S = 0.5
-_PASSING = frozenset(
-    {
-        "ConcurrentModificationException",
-        "InternalServiceException",
-        "OperationTimeoutException",
-        "ResourceNotReadyException",
-        "ThrottlingException",
-    }
-)
 _END = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -42,24 +31,36 @@ class Publication(NamedTuple):
 
 
 class Publisher:
-    """Publishes runs whose manifests are in `store` and whose objects are in the raw bucket to `table`."""
+    """Publishes runs whose manifests are in `store` and whose objects are in the raw bucket to `table`.
+
+    `orphan_days` is when files that no snapshot names are deleted, `now` when the function was called.
+    """
 
     def __init__(
-        self, s3: Any, raw_bucket: str, store: Store, table: LakeTable, sleep: Callable[[float], None] = time.sleep
+        self,
+        s3: Any,
+        raw_bucket: str,
+        store: Store,
+        table: LakeTable,
+        orphan_days: int,
+        now: datetime,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._s3 = s3
         self._raw_bucket = raw_bucket
         self._store = store
         self._ledger = Ledger(store)
         self._table = table
+        self._orphan_days = orphan_days
+        self._now = now
         self._sleep = sleep
 
     def publish(self, run_id: str) -> Publication:
         """Commit a run, enter it in the ledger and write its report; what of that is done already is left as it is.
 
-        Raises ResultMissing, ResultMismatch, CountsDoNotBalance, ObjectMissing, ObjectChanged, FileMismatch or
-        ObjectsAlreadyCommitted when the run cannot be trusted, LedgerIncomplete when it cannot be told what is in the
-        table, and CommitConflict when others were faster at every attempt. Nothing is published then.
+        Raises ResultMissing, ResultMismatch, CountsDoNotBalance, ObjectMissing, ObjectChanged, FileMismatch,
+        ObjectsAlreadyCommitted or RunTooOld when the run cannot be trusted, LedgerIncomplete when it cannot be told
+        what is in the table, and CommitConflict when others were faster at every attempt. Nothing is published then.
         """
         written = runs.read_report(self._store, run_id)
         if written is not None and written.committed:
@@ -80,21 +81,7 @@ class Publisher:
         return plan
 
     def _commit(self, report: Report, files: Sequence[FileResult]) -> int:
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                self._sleep(_FIRST_WAIT_S * 2 ** (attempt - 1))
-            try:
-                return self._commit_once(report, files)
-            except (CommitFailedException, HTTPClientError) as error:
-                cause: Exception = error
-            except ClientError as error:
-                if error_code(error) not in _PASSING:
-                    raise
-                cause = error
-        raise CommitConflict(
-            f"Run {report.run_id} could not be committed in {ATTEMPTS} attempts; the last ended with: {cause}. "
-            "Nothing is lost: redrive the execution."
-        )
+        return commit(f"Run {report.run_id}", lambda: self._commit_once(report, files), self._sleep)
 
     def _commit_once(self, report: Report, files: Sequence[FileResult]) -> int:
         """One attempt, on the table as it is now: whoever commits in between makes it fail, and all is checked anew."""
@@ -103,6 +90,7 @@ class Publisher:
         published = next((run.snapshot_id for run in before if run.run_id == report.run_id), None)
         if published is not None:  # by an attempt whose answer was lost
             return published
+        refuse_old(self._store, plan_key(report.run_id), self._orphan_days, self._now)
         self._ledger.heal(before)
         self._refuse_overlap(report.run_id)
         verify_archive(in_order(self._plan(report.run_id)), self._archive_from)

@@ -1,6 +1,7 @@
 """Objects of one bucket by key: the little of S3 that compaction uses."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any, BinaryIO
 
 from botocore.exceptions import ClientError
@@ -43,6 +44,11 @@ class Store:
     def metadata(self, key: str) -> dict[str, str]:
         """The metadata that an object was written with. Raises ClientError when there is no object."""
         return dict(self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"])
+
+    def written_at(self, key: str) -> datetime:
+        """When an object was written. Raises ClientError when there is no object."""
+        written: datetime = self._s3.head_object(Bucket=self.bucket, Key=key)["LastModified"]
+        return written
 
     def write_once(self, key: str, body: bytes | BinaryIO, metadata: Mapping[str, str]) -> bool:
         """Write an object and its metadata unless there is one; False when there was.

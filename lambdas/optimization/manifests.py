@@ -9,17 +9,25 @@ import msgspec
 from compaction.manifests import FileResult
 
 RUNS_PREFIX = "runs/optimize/"
+LEDGER_PREFIX = "ledger/optimize/"
+
+RUN_ID_PROPERTY = "sensorkeep.optimize-run-id"
+"""Of a snapshot's summary: the run that has rewritten what the snapshot replaces."""
 
 Key = tuple[str, int]
 """A row's place in its partition: device, and `measured_at` in epoch milliseconds."""
 
 
 class SourceFile(msgspec.Struct, frozen=True):
-    """A data file of the table as it was planned: key in the processed bucket, rows, bytes."""
+    """A data file of the table as it was planned: key in the processed bucket, rows, bytes.
+
+    `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing.
+    """
 
     key: str
     rows: int
     bytes: int
+    key_checksum: str | None = None
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -78,6 +86,38 @@ class Rewritten(msgspec.Struct, frozen=True):
     snapshot_id: int | None
 
 
+class Expired(msgspec.Struct, frozen=True):
+    """Snapshots that a run has taken out of the table, and those that are left."""
+
+    expired: int
+    kept: int
+
+
+class Orphan(msgspec.Struct, frozen=True):
+    """One line of `orphans.jsonl`: a file that no snapshot names, by its key in the processed bucket, and its bytes."""
+
+    key: str
+    bytes: int
+
+
+class Swept(msgspec.Struct, frozen=True):
+    """Orphans that were deleted, and files that no snapshot names either but that are too young to be deleted."""
+
+    files: int
+    bytes: int
+    waiting_files: int
+    waiting_bytes: int
+
+
+class Report(msgspec.Struct, frozen=True):
+    """`report.json`, and the run's line in the ledger. `rewritten` is None when there was nothing to rewrite."""
+
+    run_id: str
+    rewritten: Rewritten | None
+    expired: Expired
+    swept: Swept
+
+
 def plan_key(run_id: str) -> str:
     """Key of a run's plan."""
     return f"{RUNS_PREFIX}{run_id}/plan.jsonl"
@@ -96,3 +136,18 @@ def result_key(run_id: str, task_id: str) -> str:
 def report_key(run_id: str) -> str:
     """Key of a run's report."""
     return f"{RUNS_PREFIX}{run_id}/report.json"
+
+
+def expired_key(run_id: str) -> str:
+    """Key of the ids of the snapshots that a run expires, written before they are."""
+    return f"{RUNS_PREFIX}{run_id}/expired.json"
+
+
+def orphans_key(run_id: str) -> str:
+    """Key of the orphans that a run deletes, written before they are."""
+    return f"{RUNS_PREFIX}{run_id}/orphans.jsonl"
+
+
+def ledger_key(run_id: str) -> str:
+    """Key of a run's line in the ledger."""
+    return f"{LEDGER_PREFIX}{run_id}.json"

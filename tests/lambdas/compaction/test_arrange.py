@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from compaction import checksum, parquet, rowgroups, spill
 from compaction.arrange import arrange, partition_name
 from compaction.columns import batch_of, table_schema
 from compaction.errors import CompactionError
-from compaction.manifests import KEYS_METADATA
+from compaction.manifests import FIRST_KEY_METADATA, KEYS_METADATA, LAST_KEY_METADATA
 from compaction.spill import SortedRuns
 from sensors.dedupe import last_received
 from sensors.reading import Reading
@@ -46,7 +47,7 @@ def written(pieces: list[pa.Table], folder: Path, file_bytes: int = 10**9, *, bl
     """The files that come of arranged rows, by key."""
     files: dict[str, bytes] = {}
     layout = parquet.Format(METRICS, "day", file_bytes, bloom)
-    writer = parquet.Files(layout, ["s0"], "run-0", folder, lambda key, path: files.update({key: path.read_bytes()}))
+    writer = parquet.Files(layout, "run-0", folder, lambda key, path: files.update({key: path.read_bytes()}), ["s0"])
     for piece in pieces:
         writer.add(piece)
     writer.finish()
@@ -83,14 +84,15 @@ def test_rows_come_out_the_same_however_they_are_cut_and_spilled(
         patch.setattr(spill, "RUN_BYTES", run_bytes)
         patch.setattr(spill, "_MOST_RUNS", most_runs)
         patch.setattr(spill, "_BATCH_BYTES", 100)
-        runs = SortedRuns(folder, DAY_MS)
+        duplicates: list[pa.Table] = []
+        runs = SortedRuns(folder, DAY_MS, duplicates.append)
         for start, end in itertools.pairwise(bounds):
             runs.add(batch_of(content[start:end], METRICS, [0] * (end - start)))
         found = list(runs.drain())
 
     expected = arrange(table(content), DAY_MS)
     assert [row for piece in found for row in piece.to_pylist()] == expected.rows.to_pylist()
-    assert runs.duplicates.total() == len(expected.duplicates)
+    assert sum(left_out.num_rows for left_out in duplicates) == expected.duplicates.num_rows
     if content:
         assert written(found, folder) == written([expected.rows], folder)
 
@@ -149,6 +151,19 @@ def test_the_footer_holds_a_checksum_of_the_keys_that_their_order_does_not_chang
     assert of(content) == of(content[::-1]) == (of(content[:1]) + of(content[1:])) % 2**64
     assert len({of(content), of(content[:2]), of(content[1:])}) == 3
     assert pq.read_metadata(io.BytesIO(data)).metadata[KEYS_METADATA.encode()] == b"%016x" % of(content)
+
+
+def test_the_footer_holds_the_keys_of_the_first_and_the_last_row_of_all_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rowgroups, "ROWS", 1)
+    content = [Reading(name, at, {"x": 1.0}, {}, 0, 0, False) for name, at in [("b", 1), ("ä", 4), ("a", 9), ("b", 2)]]
+
+    (data,) = written([arrange(table(content), DAY_MS).rows], tmp_path).values()
+
+    metadata = pq.read_metadata(io.BytesIO(data)).metadata
+    assert json.loads(metadata[FIRST_KEY_METADATA.encode()]) == ["a", 9]
+    assert json.loads(metadata[LAST_KEY_METADATA.encode()]) == ["ä", 4]
 
 
 def test_a_metric_cannot_be_declared_under_the_name_of_a_column() -> None:
