@@ -51,12 +51,13 @@ class VectorDecoder:
 
     def decode(self, rows: Sequence[Row], shape: Shape, arrived_at_ms: pa.Int64Array) -> Decoded:
         """Decode rows that the shape has accepted, each of which arrived when the store got it at its own time."""
-        if not rows or "timestamp" not in shape.names:
+        values = dict(zip(shape.names, zip(*rows, strict=True), strict=True)) if rows else {}
+        named = [values[name] for name in IDENTITY if name in values]
+        if not named or "timestamp" not in values:
             return Decoded({}, list(range(len(rows))))
-        values = dict(zip(shape.names, zip(*rows, strict=True), strict=True))
         checks: list[pa.BooleanArray] = []
         columns = self._times(values, arrived_at_ms, checks)
-        columns["device_id"] = self._identities.resolve([values[name] for name in IDENTITY if name in values], checks)
+        columns["device_id"] = self._identities.resolve(named, checks)
         columns |= _attributes(values, checks)
         metrics = _metrics(values, shape, checks)
         columns |= {name: metrics[name] for name in self._declared if name in metrics}
