@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compaction.identities import Identities
-from compaction.shape import IDENTITY, VALUE, Row, Shape
+from compaction.shape import IDENTITY, MAX_FIELDS, VALUE, Row, Shape
 from sensors.decode import METRIC_LIMIT, SMALLEST_METRIC
 from sensors.reading import ATTRIBUTES, MAX_ATTRIBUTE_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRICS, RESERVED_NAMES
 from sensors.settings import Limits
@@ -170,7 +170,11 @@ def _add_values(
     if value.null_count == len(value):
         return
     names = pa.array(sensor_types or [None] * len(value), pa.string())
-    for name in pc.unique(names.filter(pc.is_valid(value))).to_pylist():
+    used = pc.unique(names.filter(pc.is_valid(value)))
+    if len(used) > MAX_FIELDS:
+        used = used[:MAX_FIELDS]
+        checks.append(pc.or_(pc.is_null(value), pc.is_in(names, used)))
+    for name in used.to_pylist():
         metric = VALUE if name is None else name
         named = pc.is_null(names) if name is None else pc.fill_null(pc.equal(names, name), False)
         mine = pc.if_else(named, value, None)
@@ -201,16 +205,15 @@ def other_metrics(columns: Columns) -> pa.MapArray:
     values = pa.concat_arrays(columns.values())
     if width > 1:
         values = values.take(pc.add(pc.multiply(column, pa.scalar(rows, pa.int64())), row))
-    keys = names.take(column)
     if not values.null_count:
         offsets = pc.multiply(_places(rows + 1), wide).cast(pa.int32())
-        return pa.MapArray.from_arrays(offsets, keys, values)
+        return pa.MapArray.from_arrays(offsets, names.take(column), values)
     held = pc.is_valid(values)
     last = pc.add(pc.multiply(_places(rows), wide), pa.scalar(width - 1, pa.int64()))
     ends = pc.cumulative_sum(held.cast(pa.int32())).take(last)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     empty = pc.equal(offsets[1:], offsets[:-1])
-    return pa.MapArray.from_arrays(offsets, keys.filter(held), values.filter(held), mask=empty)
+    return pa.MapArray.from_arrays(offsets, names.take(column.filter(held)), values.filter(held), mask=empty)
 
 
 @lru_cache(maxsize=8)
