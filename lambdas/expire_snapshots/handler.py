@@ -8,9 +8,9 @@ import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
 
-from compaction.catalog import open_catalog
-from compaction.environment import settings
+from compaction.catalog import open_table
 from compaction.store import Store
+from environment import settings
 from optimization.expiring import Expirer
 
 logger = Logger()
@@ -27,8 +27,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
     session = boto3.Session()
     expirer = Expirer(
         store=Store(session.client("s3"), os.environ["PROCESSED_BUCKET"]),
-        catalog=open_catalog(session, os.environ),
-        database=os.environ["LAKE_DATABASE"],
+        table=open_table(session, os.environ, settings()),
         keep_snapshots=settings().optimization.keep_snapshots,
         keep_days=settings().optimization.keep_days,
         now=datetime.now(UTC),

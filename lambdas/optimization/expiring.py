@@ -6,17 +6,16 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
 import msgspec
-from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError
+from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.snapshots import Snapshot
 from pyiceberg.table.update import RemoveSnapshotsUpdate, TableRequirement, ValidatableTableRequirement
 
 from compaction.committing import commit
-from compaction.lake_table import committed
+from compaction.lake_table import LakeTable, committed
 from compaction.ledger import Ledger
-from compaction.runs import RUN_ID_PROPERTY, SETTLED_PROPERTY, TABLE
+from compaction.runs import RUN_ID_PROPERTY, SETTLED_PROPERTY
 from compaction.store import Store
 from optimization.manifests import Expired, expired_key
 
@@ -25,11 +24,10 @@ SHOWN = 20
 
 
 class Expirer(msgspec.Struct, frozen=True):
-    """Where the table and the ledger are, and which snapshots are kept; `now` is when the function was called."""
+    """The bucket of the ledger, the table, and which snapshots are kept; `now` is when the function was called."""
 
     store: Store
-    catalog: Catalog
-    database: str
+    table: LakeTable
     keep_snapshots: int
     keep_days: int
     now: datetime
@@ -45,7 +43,7 @@ class Expirer(msgspec.Struct, frozen=True):
 
     def dry_run(self) -> dict[str, Any]:
         """How many snapshots would be taken out, how many would stay, and the oldest of the former: id and time."""
-        table = self._load()
+        table = self.table.find()
         old = self._old(table) if table else []
         snapshots = [{"id": str(one.snapshot_id), "time": one.timestamp_ms} for one in old[:SHOWN]]
         kept = len(table.metadata.snapshots) - len(old) if table else 0
@@ -53,7 +51,7 @@ class Expirer(msgspec.Struct, frozen=True):
 
     def _expire_once(self, run_id: str) -> Expired:
         """One attempt, on the table as it is now."""
-        table = self._load()
+        table = self.table.find()
         if table is None:
             return Expired(0, 0)
         Ledger(self.store).heal(committed(table))
@@ -64,12 +62,6 @@ class Expirer(msgspec.Struct, frozen=True):
             _remove(table, old)
         kept = {snapshot.snapshot_id for snapshot in table.metadata.snapshots} - old
         return Expired(len((begun | old) - kept), len(kept))
-
-    def _load(self) -> Table | None:
-        try:
-            return self.catalog.load_table((self.database, TABLE))
-        except NoSuchTableError:
-            return None
 
     def _begun(self, run_id: str) -> set[int]:
         """The snapshots that an earlier attempt of the run has set out to remove."""

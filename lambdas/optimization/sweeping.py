@@ -27,12 +27,10 @@ from itertools import islice
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import msgspec
-from pyiceberg.catalog import Catalog
-from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
 from compaction.ahead import ahead
-from compaction.runs import TABLE
+from compaction.lake_table import LakeTable
 from compaction.store import Store
 from optimization.errors import FilesNotDeleted, ForeignFiles
 from optimization.manifests import Expired, Orphan, Report, Rewritten, Swept, ledger_key, orphans_key, report_key
@@ -59,16 +57,14 @@ class Closed(NamedTuple):
 
 
 class Sweeper(msgspec.Struct, frozen=True):
-    """Where the table's files and the run's manifests are, and when an orphan is deleted.
+    """The bucket of the table's files and of the run's manifests, the table, and when an orphan is deleted.
 
-    `folder` is what the keys of the table's files begin with, `now` when the function was called.
+    `now` is when the function was called.
     """
 
     s3: Any
     store: Store
-    catalog: Catalog
-    database: str
-    folder: str
+    table: LakeTable
     orphan_days: int
     now: datetime
 
@@ -90,7 +86,7 @@ class Sweeper(msgspec.Struct, frozen=True):
 
         Raises ForeignFiles when there are another table's files, and FilesNotDeleted when S3 has refused some.
         """
-        table = self._load()
+        table = self.table.find()
         if table is None:
             return Swept(0, 0, 0, 0)
         named = reachable(table)
@@ -105,7 +101,7 @@ class Sweeper(msgspec.Struct, frozen=True):
 
     def dry_run(self) -> dict[str, Any]:
         """What `sweep` would answer now, and the keys of some of the orphans; nothing is written or deleted."""
-        table = self._load()
+        table = self.table.find()
         orphans, waiting, keys = _Counted(), _Counted(), list[str]()
         for file in self._unnamed(table, reachable(table)) if table else ():
             (orphans if self._is_old(file) else waiting).add(file)
@@ -114,11 +110,10 @@ class Sweeper(msgspec.Struct, frozen=True):
         swept = Swept(orphans.files, orphans.bytes, waiting.files, waiting.bytes)
         return {**msgspec.to_builtins(swept), "keys": keys}
 
-    def _load(self) -> Table | None:
-        try:
-            return self.catalog.load_table((self.database, TABLE))
-        except NoSuchTableError:
-            return None
+    @property
+    def _folder(self) -> str:
+        """What the keys of the table's files begin with."""
+        return self.table.location.removeprefix(f"s3://{self.store.bucket}/") + "/"
 
     def _is_old(self, file: Orphan) -> bool:
         return file.written_at < self.now - timedelta(days=self.orphan_days)
@@ -142,9 +137,9 @@ class Sweeper(msgspec.Struct, frozen=True):
 
     def _unnamed(self, table: Table, named: Locations) -> Iterator[Orphan]:
         """Files in the table's place that its metadata does not name, of whatever age. Raises ForeignFiles."""
-        if table.location().rstrip("/") != f"s3://{self.store.bucket}/{self.folder}".rstrip("/"):
+        if table.location().rstrip("/") != self.table.location:
             raise ForeignFiles(
-                f"The table's files are at {table.location()}, so those below {self.folder} are not its own. "
+                f"The table's files are at {table.location()}, so those at {self.table.location} are not its own. "
                 "Nothing was deleted. Let the catalog point to a table that is there, or clear the place by hand."
             )
         own = str(table.metadata.table_uuid)
@@ -159,7 +154,7 @@ class Sweeper(msgspec.Struct, frozen=True):
 
     def _listed_outside(self, named: Locations) -> Iterator[Orphan]:
         for folder in _FOLDERS:
-            for listed in self.store.objects(self.folder + folder):
+            for listed in self.store.objects(self._folder + folder):
                 file = Orphan(listed.key, listed.bytes, listed.written_at)
                 if self._location(file) not in named:
                     yield file

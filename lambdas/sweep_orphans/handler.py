@@ -10,9 +10,9 @@ from aws_lambda_powertools import Logger, Tracer
 from botocore.config import Config
 
 from compaction.ahead import WIDTH
-from compaction.catalog import open_catalog
-from compaction.environment import settings
+from compaction.catalog import open_table
 from compaction.store import Store
+from environment import settings
 from optimization.cloudwatch import emit_upkeep
 from optimization.manifests import Expired, Rewritten
 from optimization.sweeping import Sweeper
@@ -29,15 +29,12 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
     `{"run_id", "dry_run": true}` to what would be deleted: files, bytes, and the keys of some. Raises ForeignFiles and
     FilesNotDeleted.
     """
-    bucket = os.environ["PROCESSED_BUCKET"]
     session = boto3.Session()
     s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
     sweeper = Sweeper(
         s3=s3,
-        store=Store(s3, bucket),
-        catalog=open_catalog(session, os.environ),
-        database=os.environ["LAKE_DATABASE"],
-        folder="warehouse/readings/",
+        store=Store(s3, os.environ["PROCESSED_BUCKET"]),
+        table=open_table(session, os.environ, settings()),
         orphan_days=settings().optimization.orphan_days,
         now=datetime.now(UTC),
     )

@@ -53,12 +53,11 @@ def strew(lake: Lake, *names: str) -> list[str]:
 
 
 def expirer(lake: Lake, keep_snapshots: int = 1, keep_days: int = 7) -> Expirer:
-    store, now = lake.store, lake.now()
-    return Expirer(store, lake.catalog, lake.database, keep_snapshots, keep_days, now, sleep=lambda _: None)
+    return Expirer(lake.store, lake.lake_table(), keep_snapshots, keep_days, lake.now(), sleep=lambda _: None)
 
 
 def sweeper(lake: Lake, orphan_days: int = ORPHAN_DAYS) -> Sweeper:
-    return Sweeper(lake.s3, lake.store, lake.catalog, lake.database, FOLDER, orphan_days, lake.now())
+    return Sweeper(lake.s3, lake.store, lake.lake_table(), orphan_days, lake.now())
 
 
 def close(lake: Lake, run_id: str = "upkeep", **settings: Any) -> Closed:
