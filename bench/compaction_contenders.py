@@ -53,7 +53,9 @@ def ours(source: Path, out: Path) -> Callable[[], object]:
     from compaction.writing import Writer
     from sensors.settings import Limits
 
-    writer = Writer(LocalS3(source, out), "raw", "processed", Limits(), METRICS, "day")
+    writer = Writer(
+        LocalS3(source, out), "raw", "processed", Limits(), METRICS, "day", file_bytes=128_000_000, bloom_filter=False
+    )
     objects = [PlannedObject(path.name, path.stat().st_size, "tag") for path in sorted(source.iterdir())]
     return lambda: writer.write("run", Task("00000", tuple(objects)))
 

@@ -1,76 +1,113 @@
-"""Executions of the compaction's state machine: how far one is, and how it ended."""
+"""Executions of the state machines: how far one is, and how it ended."""
 
 import dataclasses
 import json
+from collections.abc import Iterator
 from typing import Any
 
+from ops.advice import NEW_RUN, REDRIVE, advice
 from ops.errors import OpsError
 
 RUNNING = frozenset({"RUNNING", "PENDING_REDRIVE"})
 FAILED = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
+_FAILED_TASKS = ("FAILED", "TIMED_OUT", "ABORTED")  # in the order of what they tell
 _SHOWN_TASKS = 5
+_EVENTS = 100  # more than a state has between its first try and its last
 
-ADVICE = {
-    "InvalidInput": "Correct --from and --to.",
-    "ObjectMissing": "Start a new run: it plans the objects that are there now.",
-    "ObjectChanged": "Find out what wrote to the archive, then start a new run.",
-    "ObjectsAlreadyCommitted": "Nothing to repair. Start a new run: it takes what is left.",
-    "RunTooOld": "Nothing was published. Start a new run: files of this one may have been deleted as orphans.",
-    "CountsDoNotBalance": "Nothing was published. Keep the run's manifests: they show which object does not add up.",
-    "UnbalancedError": "Nothing was published. Keep the archive objects of the task: they show a fault of the worker.",
-    "ResultMissing": "Start a new run.",
-    "ResultMismatch": "Start a new run.",
-    "FileMismatch": "Start a new run.",
-}
-"""What to do about an error of our own functions."""
+
+@dataclasses.dataclass(frozen=True)
+class Tasks:
+    """Tasks of an execution's map by what became of them."""
+
+    total: int
+    done: int
+    running: int
+    failed: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far an execution is. `done`, `failed` and `total` are tasks of the map; total is None before it starts."""
+    """How far an execution is: its status, the state it is in (None before the first), its map's tasks once it has."""
 
     status: str
-    done: int = 0
-    failed: int = 0
-    total: int | None = None
+    state: str | None = None
+    tasks: Tasks | None = None
+
+
+def arn_of(machine_arn: str, run_id: str) -> str:
+    """The execution of a state machine that has this name."""
+    return f"{machine_arn.replace(':stateMachine:', ':execution:')}:{run_id}"
+
+
+def describe(states: Any, arn: str) -> dict[str, Any]:
+    """The execution. Raises OpsError when there is none, or for a status that Step Functions is not known to have."""
+    try:
+        found: dict[str, Any] = states.describe_execution(executionArn=arn)
+    except states.exceptions.ExecutionDoesNotExist:
+        run_id = arn.rpartition(":")[2]
+        raise OpsError(f"There is no run {run_id}. The last ones: python -m ops status") from None
+    if found["status"] not in RUNNING | FAILED | {"SUCCEEDED"}:
+        raise OpsError(f"The execution {arn} has the status {found['status']}, which this command does not know.")
+    return found
 
 
 def progress(states: Any, arn: str) -> Progress:
-    """Where the execution is now. Raises OpsError for a status that Step Functions is not known to have."""
-    status = states.describe_execution(executionArn=arn)["status"]
-    if status not in RUNNING | FAILED | {"SUCCEEDED"}:
-        raise OpsError(f"The execution {arn} has the status {status}, which this command does not know.")
-    runs = states.list_map_runs(executionArn=arn)["mapRuns"]
-    if not runs:
-        return Progress(status)
-    counts = states.describe_map_run(mapRunArn=runs[0]["mapRunArn"])["itemCounts"]
-    failed = counts["failed"] + counts["timedOut"] + counts["aborted"]
-    return Progress(status, counts["succeeded"], failed, counts["total"])
+    """Where the execution is now. Raises the errors of `describe`."""
+    status = describe(states, arn)["status"]
+    return Progress(status, _state(states, arn), _tasks(states, arn))
 
 
 def output(states: Any, arn: str) -> dict[str, Any]:
-    """What a succeeded execution answered: the report, or the plan when there was nothing to do."""
-    answer: dict[str, Any] = json.loads(states.describe_execution(executionArn=arn)["output"])
-    return answer
+    """What a succeeded execution answered, with its `run_id`, `status` and the `seconds` it took."""
+    found = describe(states, arn)
+    taken = (found["stopDate"] - found["startDate"]).total_seconds()
+    answer: dict[str, Any] = json.loads(found["output"])
+    return {**answer, "run_id": found["name"], "status": found["status"], "seconds": round(taken, 1)}
 
 
-def failure(states: Any, arn: str) -> OpsError:
-    """Why an execution failed, its failed tasks included, and what to do."""
-    execution = states.describe_execution(executionArn=arn)
-    error, cause = execution.get("error", execution["status"]), _message(execution.get("cause", ""))
-    tasks = [
-        f"  {child.get('error')}: {_message(child.get('cause', ''))}"
-        for run in states.list_map_runs(executionArn=arn)["mapRuns"]
-        for child in _failed_tasks(states, run["mapRunArn"])
-    ]
-    names = [error, *(line.strip().partition(":")[0] for line in tasks)]
-    advice = next((ADVICE[name] for name in names if name in ADVICE), _default_advice(arn))
-    return OpsError("\n".join([f"The run failed. {error}: {cause}", *tasks, advice]))
+def failure(states: Any, arn: str, command: str) -> OpsError:
+    """Why an execution that `command` starts has failed, its failed tasks included, and what to do."""
+    execution = describe(states, arn)
+    error, cause = execution.get("error") or execution["status"], _message(execution.get("cause", ""))
+    tasks = list(_failed_tasks(states, arn))
+    lines = [f"  task {task_id}: {name}: {message}" for task_id, name, message in tasks[:_SHOWN_TASKS]]
+    found = _tasks(states, arn)
+    if found is not None and found.failed > len(lines):
+        lines.append(f"  {found.failed} of {found.total} tasks failed")
+    todo = advice([error, *(name for _, name, _ in tasks)])
+    said = [f"The run {execution['name']} failed. {error}: {cause}", *lines, *_ways_on(todo, arn, command)]
+    return OpsError("\n".join(said))
 
 
-def _failed_tasks(states: Any, map_run_arn: str) -> list[dict[str, Any]]:
-    listed = states.list_executions(mapRunArn=map_run_arn, statusFilter="FAILED", maxResults=_SHOWN_TASKS)
-    return [states.describe_execution(executionArn=item["executionArn"]) for item in listed["executions"]]
+def _state(states: Any, arn: str) -> str | None:
+    """The name of the state that was entered last."""
+    history = states.get_execution_history(
+        executionArn=arn, reverseOrder=True, maxResults=_EVENTS, includeExecutionData=False
+    )
+    entered = (event["stateEnteredEventDetails"] for event in history["events"] if "stateEnteredEventDetails" in event)
+    return next((details["name"] for details in entered), None)
+
+
+def _tasks(states: Any, arn: str) -> Tasks | None:
+    runs = states.list_map_runs(executionArn=arn)["mapRuns"]
+    if not runs:
+        return None
+    counts = states.describe_map_run(mapRunArn=runs[0]["mapRunArn"])["itemCounts"]
+    failed = counts["failed"] + counts["timedOut"] + counts["aborted"]
+    return Tasks(counts["total"], counts["succeeded"], counts["running"], failed)
+
+
+def _failed_tasks(states: Any, arn: str) -> Iterator[tuple[str, str, str]]:
+    """Task, error and sentence of some failed tasks, those first that failed by themselves."""
+    for run in states.list_map_runs(executionArn=arn)["mapRuns"]:
+        for status in _FAILED_TASKS:
+            listed = states.list_executions(mapRunArn=run["mapRunArn"], statusFilter=status, maxResults=_SHOWN_TASKS)[
+                "executions"
+            ]
+            for item in listed:
+                child = states.describe_execution(executionArn=item["executionArn"])
+                task_id = json.loads(child["input"])["task"]["task_id"]
+                yield task_id, child.get("error") or status, _message(child.get("cause", ""))
 
 
 def _message(cause: str) -> str:
@@ -81,8 +118,14 @@ def _message(cause: str) -> str:
         return cause
 
 
-def _default_advice(arn: str) -> str:
-    return (
-        "The functions' logs say more. Both are safe: a new run (python -m ops compact), or going on where this one "
-        f"stopped (aws stepfunctions redrive-execution --execution-arn {arn})."
-    )
+def _ways_on(todo: str | None, arn: str, command: str) -> list[str]:
+    """What to do, and the commands for it that apply."""
+    if todo is None:
+        todo = f"The functions' logs say more. {NEW_RUN}, or {REDRIVE} to go on where it stopped: both are safe."
+    ways = [todo]
+    if NEW_RUN in todo:
+        ways.append(f"  python -m ops {command} --follow")
+    if REDRIVE in todo:
+        ways.append(f"  aws stepfunctions redrive-execution --execution-arn {arn}")
+        ways.append(f"  python -m ops {command} --follow {arn.rpartition(':')[2]}")
+    return ways

@@ -1,6 +1,9 @@
 """Figures as people read them."""
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from rich.table import Table
 
 
 def size(size_bytes: float) -> str:
@@ -18,10 +21,25 @@ def count(number: int, noun: str) -> str:
 
 
 def age(seconds: float) -> str:
-    """A duration in its two largest units, such as `2 d 3 h`."""
+    """A duration in its two largest units, such as `2 d 3 h`; below an hour in one."""
     whole = timedelta(seconds=max(0, round(seconds)))
     hours, rest = divmod(whole.seconds, 3600)
     minutes = rest // 60
     if whole.days:
         return f"{whole.days} d {hours} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{rest} s"
+
+
+def hour(iso: str) -> str:
+    """An ISO-8601 time in UTC to the minute, such as `2026-11-21 09:00`."""
+    return f"{datetime.fromisoformat(iso).astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def facts(title: str, rows: Mapping[str, str]) -> Table:
+    """Names and what stands beside them, as a table."""
+    table = Table(title=title, show_header=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table

@@ -8,12 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ops.errors import OpsError
-from ops.figures import age, count, size
+from ops.compact import would_compact
+from ops.figures import age, count, facts, size
 from ops.lake import load_table
+from ops.last_runs import compacted, last_runs, run_table
+from ops.partitions import partitions, worth_showing
 from ops.stack import Stack, find
-
-_LAST_RUNS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,23 +24,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Print the status."""
     now = datetime.now(UTC)
-    found = gather(find(given.stack), now)
+    stack = find(given.stack)
+    with Console(stderr=True).status("Looking at archive and table"):
+        found = gather(stack, now)
     if given.json:
         print(json.dumps(found))
     else:
-        _show(found, now)
+        _show(found)
     return 0
 
 
 def gather(stack: Stack, now: datetime) -> dict[str, Any]:
-    """The status as JSON values: sizes in bytes, times in ISO-8601."""
+    """The status as JSON values: sizes in bytes, times in ISO-8601, ages in seconds."""
     return {
         "stack": {"name": stack.name, "status": stack.status, "region": stack.region},
         "stream": _stream(stack),
         "hot_table": _hot_table(stack),
         "archive": _archive(stack, now),
         "table": _table(stack),
-        "runs": _runs(stack),
+        "runs": {"compact": last_runs(stack.client("stepfunctions"), stack.outputs["CompactStateMachineArn"])},
     }
 
 
@@ -66,25 +68,16 @@ def _hot_table(stack: Stack) -> dict[str, Any]:
 
 def _archive(stack: Stack, now: datetime) -> dict[str, Any]:
     """What the next run would take, and what has arrived in hours that are still open; the planner itself says it."""
-    closed = _would_plan(stack, {})
-    still_open = _would_plan(stack, {"from": closed["until"], "to": (now + timedelta(hours=1)).isoformat()})
+    closed = would_compact(stack, {})
+    still_open = would_compact(stack, {"from": closed["until"], "to": (now + timedelta(hours=1)).isoformat()})
+    oldest = closed["oldest_hour"] or still_open["oldest_hour"]
     return {
         "bucket": stack.outputs["RawBucketName"],
         "closed": closed,
         "open": {name: still_open[name] for name in ("objects", "bytes")},
-        "oldest_hour": closed["oldest_hour"] or still_open["oldest_hour"],
+        "oldest_hour": oldest,
+        "oldest_age_s": round((now - datetime.fromisoformat(oldest)).total_seconds()) if oldest else None,
     }
-
-
-def _would_plan(stack: Stack, run_input: dict[str, str]) -> dict[str, Any]:
-    answer = stack.client("lambda").invoke(
-        FunctionName=stack.outputs["PlanCompactionName"],
-        Payload=json.dumps({"run_id": "status", "input": run_input, "dry_run": True}),
-    )
-    body = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer:
-        raise OpsError(f"{stack.outputs['PlanCompactionName']} failed: {body.get('errorMessage')}. See its logs.")
-    return {name: body[name] for name in ("tasks", "objects", "bytes", "oldest_hour", "until", "estimated")}
 
 
 def _table(stack: Stack) -> dict[str, Any] | None:
@@ -92,55 +85,38 @@ def _table(stack: Stack) -> dict[str, Any] | None:
     if table is None:
         return None
     snapshot = table.current_snapshot()
-    totals = snapshot.summary.additional_properties if snapshot and snapshot.summary else {}
+    found = partitions(table)
     return {
         "name": ".".join(table.name()),
         "location": table.location(),
         "snapshots": len(table.metadata.snapshots),
-        "rows": int(totals.get("total-records", 0)),
-        "files": int(totals.get("total-data-files", 0)),
-        "bytes": int(totals.get("total-files-size", 0)),
+        "rows": sum(one.rows for one in found),
+        "files": sum(one.files for one in found),
+        "bytes": sum(one.bytes for one in found),
         "changed_at": datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC).isoformat() if snapshot else None,
+        "partitions": len(found),
+        "some_partitions": [one._asdict() for one in worth_showing(found)],
     }
 
 
-def _runs(stack: Stack) -> list[dict[str, Any]]:
-    states = stack.client("stepfunctions")
-    listed = states.list_executions(stateMachineArn=stack.outputs["CompactStateMachineArn"], maxResults=_LAST_RUNS)[
-        "executions"
-    ]
-    return [_run(states, item) for item in listed]
-
-
-def _run(states: Any, item: dict[str, Any]) -> dict[str, Any]:
-    described = states.describe_execution(executionArn=item["executionArn"])
-    answer = json.loads(described["output"]) if item["status"] == "SUCCEEDED" else {}
-    return {
-        "run_id": item["name"],
-        "status": item["status"],
-        "started_at": item["startDate"].astimezone(UTC).isoformat(),
-        "error": described.get("error"),
-        "objects": answer.get("objects"),
-        "stored": answer.get("stored"),
-        "quarantined": answer.get("quarantined"),
-    }
-
-
-def _show(found: dict[str, Any], now: datetime) -> None:
+def _show(found: dict[str, Any]) -> None:
     console = Console()
     archive, stream, table = found["archive"], found["stream"], found["table"]
-    oldest = archive["oldest_hour"]
-    waiting = f", the oldest for {age((now - datetime.fromisoformat(oldest)).total_seconds())}" if oldest else ""
-    facts = Table(show_header=False, title=f"{found['stack']['name']} in {found['stack']['region']}")
-    facts.add_row("stack", found["stack"]["status"])
-    facts.add_row("stream", f"{stream['name']}: {stream['status']}, {count(stream['shards'], 'shard')}")
-    facts.add_row("hot table", f"{found['hot_table']['name']}: about {count(found['hot_table']['items'], 'item')}")
-    facts.add_row("closed hours", f"{_pile(archive['closed'])} to compact, {count(archive['closed']['tasks'], 'task')}")
-    facts.add_row("open hours", f"{_pile(archive['open'])}{waiting}")
-    facts.add_row("table", _table_text(table))
-    console.print(facts)
-    if found["runs"]:
-        console.print(_run_table(found["runs"]))
+    oldest = "" if archive["oldest_age_s"] is None else f", the oldest for {age(archive['oldest_age_s'])}"
+    rows = {
+        "stack": found["stack"]["status"],
+        "stream": f"{stream['name']}: {stream['status']}, {count(stream['shards'], 'shard')}",
+        "hot table": f"{found['hot_table']['name']}: about {count(found['hot_table']['items'], 'item')}",
+        "closed hours": f"{_pile(archive['closed'])} to compact, {count(archive['closed']['tasks'], 'task')}",
+        "open hours": f"{_pile(archive['open'])}{oldest}",
+        "table": _table_text(table),
+    }
+    console.print(facts(f"{found['stack']['name']} in {found['stack']['region']}", rows))
+    if table and table["some_partitions"]:
+        console.print(_partition_table(table))
+    for command, sentence in (("compact", compacted),):
+        if found["runs"][command]:
+            console.print(run_table(command, found["runs"][command], sentence))
 
 
 def _pile(pile: dict[str, Any]) -> str:
@@ -154,14 +130,14 @@ def _table_text(table: dict[str, Any] | None) -> str:
     return f"{table['name']}: {figures}, {count(table['snapshots'], 'snapshot')}"
 
 
-def _run_table(runs: list[dict[str, Any]]) -> Table:
-    table = Table(title="last runs")
-    for heading in ("run", "status", "started"):
-        table.add_column(heading, overflow="fold")
-    for heading in ("objects", "stored", "quarantined"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for item in runs:
-        status = f"{item['status']}: {item['error']}" if item["error"] else item["status"]
-        figures = ("" if item[name] is None else f"{item[name]:,}" for name in ("objects", "stored", "quarantined"))
-        table.add_row(item["run_id"], status, item["started_at"][:16].replace("T", " "), *figures)
+def _partition_table(found: dict[str, Any]) -> Table:
+    some, every = found["some_partitions"], found["partitions"]
+    shown = f"the newest and the fullest of {every:,} partitions" if len(some) < every else count(every, "partition")
+    table = Table(title=shown)
+    table.add_column("partition", overflow="fold")
+    for heading in ("files", "rows", "smallest", "median", "largest"):
+        table.add_column(heading, justify="right", overflow="fold")
+    for one in some:
+        sizes = (size(one[name]) for name in ("smallest", "median", "largest"))
+        table.add_row(one["partition"].rpartition("=")[2], f"{one['files']:,}", f"{one['rows']:,}", *sizes)
     return table

@@ -123,7 +123,16 @@ class Lake:
         return list(read_plan(self.store, run_id) or ())
 
     def write(self, run_id: str) -> list[TaskResult]:
-        writer = Writer(self.s3, self.raw, self.processed, Limits(), self.metrics, self.partition_by)
+        writer = Writer(
+            self.s3,
+            self.raw,
+            self.processed,
+            Limits(),
+            self.metrics,
+            self.partition_by,
+            file_bytes=128_000_000,
+            bloom_filter=False,
+        )
         return [writer.write(run_id, task) for task in self.tasks(run_id)]
 
     def lake_table(self) -> LakeTable:

@@ -11,7 +11,7 @@ from compaction.errors import InvalidInput
 ARCHIVE_PREFIX = "raw-data/"
 HOUR = timedelta(hours=1)
 
-_FOLDER = re.compile(r"raw-data/year=(\d{4})/month=(\d\d)/day=(\d\d)/hour=(\d\d)/")
+_FOLDER = re.compile(r"raw-data/year=(\d{4})/month=(\d\d)/day=(\d\d)/hour=(\d\d)/", re.ASCII)
 _FOLDER_LENGTH = len("raw-data/year=2026/month=11/day=21/hour=09/")
 
 
@@ -39,7 +39,7 @@ def ceil_hour(moment: datetime) -> datetime:
 
 def hour_prefix(hour: datetime) -> str:
     """Where the objects that arrived in this hour are."""
-    return f"{ARCHIVE_PREFIX}{hour:year=%Y/month=%m/day=%d/hour=%H}/"
+    return f"{ARCHIVE_PREFIX}year={hour.year:04}{hour:/month=%m/day=%d/hour=%H}/"  # %Y has no leading zeros on Linux
 
 
 def hour_of(key: str) -> datetime | None:

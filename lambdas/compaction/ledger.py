@@ -117,8 +117,13 @@ class Ledger:
     def _lines(self, key: str) -> Iterable[bytes]:
         """The lines of a list: read now when they are few, else when they are needed, so that no connection waits."""
         body = self._store.open(key)
-        beginning = b"" if body is None else body.read(_SMALL_BYTES)
-        return beginning.splitlines() if len(beginning) < _SMALL_BYTES else self._later(key)
+        if body is None:
+            return ()
+        beginning: bytes = body.read(_SMALL_BYTES)
+        if len(beginning) == _SMALL_BYTES:
+            return self._later(key)
+        beginning += body.read()  # nothing; but only a read to the end raises when the connection broke off
+        return beginning.splitlines()
 
     def _later(self, key: str) -> Iterator[bytes]:
         yield from self._store.lines(key) or ()

@@ -11,10 +11,10 @@ from botocore.config import Config
 
 from compaction.ahead import WIDTH
 from compaction.cloudwatch import emit_backlog
-from compaction.environment import settings
 from compaction.estimating import estimate, yield_of
 from compaction.hours import window_of
 from compaction.planning import Planner
+from environment import settings
 
 logger = Logger()
 tracer = Tracer()

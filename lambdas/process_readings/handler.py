@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import cache
-from pathlib import Path
 from time import time_ns
 from typing import Any
 
@@ -12,13 +11,13 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
+from environment import settings
 from process_readings.alerts import publish
 from process_readings.batch import Processor, Quarantined, Result, StreamRecord
 from process_readings.hot_table import Items
 from process_readings.wire import connect
 from process_readings.writing import LANES, Writer
 from sensors.rules import rules
-from sensors.settings import load
 from sensors.times import iso_ms
 
 WRITING_SHARE = 0.75  # of the invocation's time; the rest is for the quarantine, the alerts and the answer
@@ -78,10 +77,10 @@ def _report(result: Result) -> None:
 
 @cache
 def _processor() -> Processor:
-    settings = load(Path(os.environ.get("SETTINGS_FILE") or Path(__file__).parents[1] / "settings.json"))
-    items = Items(settings.hot_table)
+    known = settings()
+    items = Items(known.hot_table)
     writer = Writer(connect(os.environ["READINGS_TABLE"], os.environ, LANES), items.identity)
-    return Processor(settings.system, settings.decoding, rules(settings.metrics), items, writer.write)
+    return Processor(known.system, known.decoding, rules(known.metrics), items, writer.write)
 
 
 # boto3 is loaded when a batch first needs one of these: most need none, and it takes as long to load as all the rest.

@@ -8,9 +8,9 @@ import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
 
-from compaction.environment import settings
 from compaction.manifests import Task
 from compaction.writing import Writer
+from environment import settings
 
 logger = Logger()
 tracer = Tracer()

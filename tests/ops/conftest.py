@@ -13,7 +13,7 @@ __all__ = ["deployment", "lake"]
 
 @pytest.fixture
 def deployment(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    monkeypatch.setattr("ops.compact._POLL_S", 0.05)
+    monkeypatch.setattr("ops.following._POLL_S", 0.05)
     deployed = Deployment(lake)
     yield deployed
     deployed.delete()

@@ -39,7 +39,8 @@ def test_compact_follows_a_run_to_its_figures_and_status_and_query_see_them(
 
     code, after = call(capsys, "status")
     assert (after["archive"]["closed"]["objects"], after["table"]["rows"], after["table"]["snapshots"]) == (0, 2, 1)
-    assert (after["runs"][0]["run_id"], after["runs"][0]["stored"]) == (report["run_id"], 2)
+    (last,) = after["runs"]["compact"]
+    assert (last["run_id"], last["did"]["stored"]) == (report["run_id"], 2)
 
     code, answer = call(capsys, "query", "select device_id, measured_at from readings order by device_id")
     assert answer["columns"] == ["device_id", "measured_at"]
@@ -56,7 +57,7 @@ def test_the_same_reads_well_on_a_terminal(deployment: Deployment, capsys: pytes
     assert main(["query", "select count(*) as n from readings"]) == 0
 
     shown = capsys.readouterr().out
-    for text in ("1 object,", "not_json 1", "Nothing to do", "1 row in 1 file", "SUCCEEDED", "read 1 of 1 file"):
+    for text in ("1 object,", "not_json 1", "Nothing to do", "1 row in 1 file", "1 partition", "read 1 of 1 file"):
         assert text in shown
 
 
@@ -145,8 +146,8 @@ def break_the_plan(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
         def now(_: object) -> datetime:
             return HOUR
 
-    monkeypatch.setattr("ops.compact.datetime", Stopped)
-    monkeypatch.setattr("ops.compact.secrets.token_hex", lambda _: "fixed")
+    monkeypatch.setattr("ops.running.datetime", Stopped)
+    monkeypatch.setattr("ops.running.secrets.token_hex", lambda _: "fixed")
     run_id = f"manual-{HOUR:%Y%m%dT%H%M%SZ}-fixed"
     lake.planner().plan(run_id, Window(None, HOUR))
     (task,) = lake.tasks(run_id)

@@ -1,59 +1,126 @@
 """How executions are told to people."""
 
+import json
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from ops import executions
 from ops.errors import OpsError
-from ops.figures import age, count, size
+from ops.executions import Progress, Tasks
+
+ARN = "arn:aws:states:eu-central-1:1:execution:compact:the-run"
+NONE = dict.fromkeys(("succeeded", "running", "failed", "timedOut", "aborted", "total"), 0)
 
 
 class States:
-    """A Step Functions client with one execution."""
+    """A Step Functions client with one execution, and a map when its tasks are given: (task, status, error)."""
 
-    def __init__(self, **execution: Any) -> None:
-        self.execution = execution
+    exceptions = SimpleNamespace(ExecutionDoesNotExist=KeyError)
 
-    def describe_execution(self, **_: str) -> dict[str, Any]:
-        return self.execution
+    def __init__(
+        self, *tasks: tuple[str, str, str], status: str = "FAILED", total: int = 0, entered: tuple[str, ...] = ()
+    ) -> None:
+        self.execution: dict[str, Any] = {"name": "the-run", "status": status}
+        self.tasks = {f"child-{task[0]}": task for task in tasks}
+        self.entered = entered
+        self.counts = NONE | {"total": total or len(tasks), "running": 1 if total else 0, "failed": len(tasks)}
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - named by the client
+        if executionArn == ARN:
+            return self.execution
+        task_id, status, error = self.tasks[executionArn]
+        cause = json.dumps({"errorMessage": f"sentence of {task_id}"})
+        return {"status": status, "error": error, "cause": cause, "input": json.dumps({"task": {"task_id": task_id}})}
+
+    def get_execution_history(self, **_: object) -> dict[str, Any]:
+        entered = [{"stateEnteredEventDetails": {"name": name}} for name in reversed(self.entered)]
+        return {"events": [{"type": "TaskScheduled"}, *entered]}
 
     def list_map_runs(self, **_: str) -> dict[str, Any]:
-        return {"mapRuns": []}
+        return {"mapRuns": [{"mapRunArn": "map"}] if self.counts["total"] else []}
+
+    def describe_map_run(self, **_: str) -> dict[str, Any]:
+        return {"itemCounts": self.counts}
+
+    def list_executions(self, *, statusFilter: str, maxResults: int, **_: str) -> dict[str, Any]:  # noqa: N803
+        found = [name for name, (_, status, _) in self.tasks.items() if status == statusFilter]
+        return {"executions": [{"executionArn": name} for name in found[:maxResults]]}
+
+
+def failure(states: States, error: str = "", sentence: str = "") -> str:
+    if error:
+        states.execution |= {"error": error, "cause": json.dumps({"errorMessage": sentence})}
+    return str(executions.failure(states, ARN, "compact"))
 
 
 def test_a_status_that_is_not_known_is_not_taken_for_still_running() -> None:
     with pytest.raises(OpsError, match="SLEEPING"):
-        executions.progress(States(status="SLEEPING"), "arn")
+        executions.progress(States(status="SLEEPING"), ARN)
+
+
+def test_a_run_that_there_is_not_is_said_to_be_none() -> None:
+    with pytest.raises(OpsError, match=r"no run other\. .*python -m ops status"):
+        executions.describe(States(), "arn:aws:states:eu-central-1:1:execution:compact:other")
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
 def test_before_the_map_there_is_no_number_of_tasks(status: str) -> None:
-    assert executions.progress(States(status=status), "arn") == executions.Progress(status)
+    assert executions.progress(States(status=status), ARN) == Progress(status)
+
+
+def test_progress_is_the_state_entered_last_and_the_tasks_by_what_became_of_them() -> None:
+    states = States(status="RUNNING", entered=("Plan", "Write"), total=9)
+    states.counts |= {"succeeded": 2, "running": 3, "failed": 1, "timedOut": 1, "aborted": 1}
+
+    assert executions.progress(states, ARN) == Progress("RUNNING", "Write", Tasks(total=9, done=2, running=3, failed=3))
+
+
+def test_output_has_the_run_and_the_seconds_it_took() -> None:
+    states = States(status="SUCCEEDED")
+    began, ended = (datetime(2026, 11, 21, 9, minute, tzinfo=UTC) for minute in (0, 2))
+    states.execution |= {"startDate": began, "stopDate": ended, "output": '{"tasks": 3}'}
+
+    assert executions.output(states, ARN) == {"run_id": "the-run", "status": "SUCCEEDED", "tasks": 3, "seconds": 120.0}
 
 
 def test_a_failure_says_error_sentence_and_what_to_do() -> None:
-    cause = '{"errorMessage": "from: no time", "errorType": "InvalidInput"}'
-    told = str(executions.failure(States(status="FAILED", error="InvalidInput", cause=cause), "arn"))
+    assert failure(States(), "InvalidInput", "from: no time") == (
+        "The run the-run failed. InvalidInput: from: no time\nCorrect --from and --to."
+    )
 
-    assert told == "The run failed. InvalidInput: from: no time\nCorrect --from and --to."
+
+def test_failed_tasks_are_named_with_error_and_sentence_and_lead_to_the_advice() -> None:
+    states = States(("00003", "ABORTED", ""), ("00007", "FAILED", "ObjectArchived"), total=9)
+
+    said = failure(states, "States.ExceedToleratedFailureThreshold").splitlines()
+
+    assert said[1:3] == ["  task 00007: ObjectArchived: sentence of 00007", "  task 00003: ABORTED: sentence of 00003"]
+    assert said[3].startswith("Restore the object")
+    assert said[4] == f"  aws stepfunctions redrive-execution --execution-arn {ARN}"
+    assert said[5] == "  python -m ops compact --follow the-run"
+
+
+def test_of_many_failed_tasks_some_are_named_and_all_are_counted() -> None:
+    said = failure(States(*((f"{number:05}", "FAILED", "DiskFull") for number in range(50)), total=90))
+
+    assert "task 00004" in said
+    assert "task 00005" not in said
+    assert "50 of 90 tasks failed" in said
 
 
 def test_a_failure_without_an_error_of_ours_names_both_ways_on() -> None:
-    told = str(executions.failure(States(status="TIMED_OUT"), "the-arn"))
+    said = failure(States(status="TIMED_OUT"))
 
-    assert "TIMED_OUT" in told
-    assert "redrive-execution --execution-arn the-arn" in told
+    assert "TIMED_OUT" in said
+    assert f"redrive-execution --execution-arn {ARN}" in said
+    assert "python -m ops compact --follow\n" in said
 
 
-def test_figures_read_as_people_write_them() -> None:
-    assert [size(number) for number in (0, 999, 1000, 1_500_000, 2e9, 3e12)] == [
-        "0 B",
-        "999 B",
-        "1.0 kB",
-        "1.5 MB",
-        "2.0 GB",
-        "3.0 TB",
-    ]
-    assert [count(1, "file"), count(0, "file"), count(2000, "row")] == ["1 file", "0 files", "2,000 rows"]
-    assert [age(-5), age(59), age(3700), age(90_000)] == ["0 min", "0 min", "1 h 1 min", "1 d 1 h"]
+def test_a_failure_that_a_redrive_cannot_mend_names_a_new_run_alone() -> None:
+    said = failure(States(), "ObjectsAlreadyCommitted")
+
+    assert said.endswith("  python -m ops compact --follow")
+    assert "redrive" not in said

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.transforms import DayTransform, HourTransform
 
+import environment
 from commit_table import handler
 from compaction import errors
 from compaction.lake_table import LakeTable
@@ -403,7 +404,7 @@ def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) 
     monkeypatch.setenv("LAKE_DATABASE", lake.database)
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sensors")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "lake")
-    handler.settings.cache_clear()
+    environment.settings.cache_clear()
     prepared(lake)
     return lake
 

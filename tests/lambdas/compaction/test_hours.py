@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compaction.errors import InvalidInput
-from compaction.hours import Window, closed_until, hour_of, hour_prefix, window_of
+from compaction.hours import Window, closed_until, floor_hour, hour_of, hour_prefix, window_of
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
 
@@ -53,7 +55,19 @@ def test_an_input_that_cannot_be_used_is_refused_with_field_and_reason(run_input
         window_of(run_input, NOW, 16)
 
 
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_the_folder_of_an_hour_tells_the_hour_and_folders_are_in_the_order_of_hours(moment: datetime) -> None:
+    assert hour_of(hour_prefix(moment) + "a.gz") == floor_hour(moment)
+    assert hour_prefix(floor_hour(moment)) < hour_prefix(at(0)) or moment >= at(0)
+
+
 def test_a_key_of_the_archive_tells_its_hour_and_other_keys_none() -> None:
     assert hour_of(hour_prefix(at(9)) + "a.gz") == at(9)
-    for key in ("errors/x", "raw-data/x.gz", hour_prefix(at(9)), "raw-data/year=2026/month=13/day=01/hour=00/a.gz"):
+    for key in (
+        "errors/x",
+        "raw-data/x.gz",
+        hour_prefix(at(9)),
+        "raw-data/year=2026/month=13/day=01/hour=00/a.gz",
+        "raw-data/year=٢٠٢٦/month=11/day=21/hour=09/a.gz",
+    ):
         assert hour_of(key) is None

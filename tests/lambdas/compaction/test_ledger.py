@@ -1,10 +1,13 @@
 """The ledger of committed objects, and what planning and commit make of it."""
 
+import io
 import threading
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import IncompleteReadError
+from botocore.response import StreamingBody
 
 from compaction import errors, ledger, packing, planning, runs
 from compaction.hours import Window
@@ -71,6 +74,28 @@ def test_the_lists_of_a_run_over_many_chunks_are_in_order(
 
     assert [task.chunk for task in memory_lake.tasks("one")] == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 2
     assert [key for key, _ in held(memory_lake)] == keys
+
+
+def test_a_list_that_breaks_off_while_it_is_read_is_not_taken_for_the_whole(
+    memory_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that ends early looks like the end of the object, to whoever does not ask for more."""
+    memory_lake.put("a", [reading()])
+    memory_lake.put("b", [reading()])
+    memory_lake.run("one")
+    get_object = memory_lake.s3.get_object
+
+    def breaks_off(**request: Any) -> Any:
+        answer = get_object(**request)
+        if not request["Key"].startswith("ledger/year="):
+            return answer
+        whole = answer["Body"].read()
+        return {"Body": StreamingBody(io.BytesIO(whole[: whole.index(b"\n") + 1]), len(whole))}
+
+    monkeypatch.setattr(memory_lake.s3, "get_object", breaks_off)
+
+    with pytest.raises(IncompleteReadError):
+        memory_lake.plan("two")
 
 
 def without_ledger(lake: Lake) -> None:

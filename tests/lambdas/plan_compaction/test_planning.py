@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+import environment
 from compaction import runs
 from compaction.errors import InvalidInput
 from plan_compaction import handler
@@ -141,7 +142,7 @@ def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) 
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sensors")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "lake")
     handler._planner.cache_clear()
-    handler.settings.cache_clear()
+    environment.settings.cache_clear()
     return lake
 
 

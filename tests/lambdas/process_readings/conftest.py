@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
+import environment
 from process_readings import handler
 from tests.lambdas.process_readings.fake_aws import FakeAws, Server
 
@@ -130,7 +131,7 @@ def handle(
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it would keep these credentials for the tests that follow
-    kept = (handler._processor, handler._s3, handler._sns)
+    kept = (environment.settings, handler._processor, handler._s3, handler._sns)
     for one in kept:
         one.cache_clear()
     yield handler.handle

@@ -47,10 +47,14 @@ class Kept(NamedTuple):
         return self.result.counts.stored, self.result.counts.duplicate, self.result.counts.quarantined
 
 
+def writer(s3: OneObject) -> Writer:
+    return Writer(s3, "raw", "processed", Limits(), METRICS, "day", file_bytes=128_000_000, bloom_filter=False)
+
+
 def keep(body: bytes) -> Kept:
     s3 = OneObject(body)
     task = Task("00000", (PlannedObject("raw-data/a.gz", len(body), "tag"),))
-    result = Writer(s3, "raw", "processed", Limits(), METRICS, "day").write("run", task)
+    result = writer(s3).write("run", task)
     packed = s3.written.get(result.quarantine_key or "")
     return Kept(result, [json.loads(line) for line in gzip.decompress(packed).splitlines()] if packed else [])
 
@@ -155,7 +159,7 @@ def test_a_repeated_task_writes_the_same_bytes(cut: Callable[[bytes], bytes]) ->
     for _ in range(2):
         s3 = OneObject(body)
         task = Task("00000", (PlannedObject("raw-data/a.gz", len(body), "tag"),))
-        Writer(s3, "raw", "processed", Limits(), METRICS, "day").write("run", task)
+        writer(s3).write("run", task)
         written.append(s3.written)
 
     assert written[0] == written[1]

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 from pyarrow import BufferReader
 
+import environment
 from compaction.errors import ObjectArchived, ObjectChanged, ObjectMissing
 from compaction.manifests import TaskResult, result_key
 from sensors.counts import Counts
@@ -217,7 +218,7 @@ def test_the_function_takes_a_line_of_the_plan_and_answers_counts(
     monkeypatch.setenv("RAW_BUCKET", lake.raw)
     monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
     handler._writer.cache_clear()
-    handler.settings.cache_clear()
+    environment.settings.cache_clear()
 
     answer = handler.handle({"run_id": "run", "task": msgspec.to_builtins(lake.tasks("run")[0])}, context)
 
