@@ -5,10 +5,11 @@ from typing import Any
 
 import msgspec
 
-from optimization.manifests import Group, RewriteTask
+from optimization.manifests import Group, RewriteResult, RewriteTask, Rewritten, plan_key
 from optimization.planning import Planner
-from optimization.runs import read_plan
-from tests.lake import Lake
+from optimization.replacing import Replacer
+from optimization.rewriting import Rewriter
+from tests.lake import ORPHAN_DAYS, Lake
 
 FILE_BYTES = 128_000_000
 
@@ -30,9 +31,27 @@ class Upkeep:
         return self.planner().dry_run(start, end)
 
     def tasks(self, run_id: str) -> list[RewriteTask]:
-        return list(read_plan(self.lake.store, run_id) or ())
+        """The tasks of a planned run."""
+        lines = self.lake.store.lines(plan_key(run_id)) or ()
+        return [msgspec.json.decode(line, type=RewriteTask) for line in lines]
 
     def groups(self, run_id: str) -> list[Group]:
         """The groups of a run's tasks, in the order of the plan."""
         keys = dict.fromkeys(task.group for task in self.tasks(run_id))
         return [msgspec.json.decode(self.lake.store.read(key) or b"", type=Group) for key in keys]
+
+    def write(self, run_id: str) -> list[RewriteResult]:
+        rewriter = Rewriter(self.lake.s3, self.lake.processed, self.lake.partition_by, self.file_bytes)
+        return [rewriter.rewrite(run_id, task) for task in self.tasks(run_id)]
+
+    def commit(self, run_id: str) -> Rewritten:
+        lake = self.lake
+        replacer = Replacer(lake.store, lake.lake_table(), ORPHAN_DAYS, lake.now(), sleep=lambda _: None)
+        return replacer.replace(run_id)
+
+    def run(self, run_id: str) -> Rewritten | None:
+        """Plan, rewriting and commit as the state machine does them; None when there was nothing to do."""
+        if self.plan(run_id)["tasks"] == 0:
+            return None
+        self.write(run_id)
+        return self.commit(run_id)

@@ -40,23 +40,11 @@ class LakeTable(msgspec.Struct, frozen=True):
     metrics: Sequence[str]
     partition_by: Literal["day", "hour"]
 
-    def find(self) -> Table | None:
-        """The table as it is now, or None when there is none."""
-        try:
-            return self.catalog.load_table((self.database, TABLE))
-        except NoSuchTableError:
-            return None
-
     def load(self) -> Table:
         """The table as it is now, made first if there is none."""
         if (table := self.find()) is not None:
             return table
         identifier = (self.database, TABLE)
-<<<<<<< HEAD
-        if (table := self.find()) is not None:
-            return table
-=======
->>>>>>> main
         schema = iceberg_schema(self.metrics)
         try:
             return self.catalog.create_table(

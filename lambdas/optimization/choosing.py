@@ -6,12 +6,10 @@ from typing import Final, NamedTuple
 
 from optimization.inventory import LiveFile
 from optimization.manifests import Key
+from optimization.rewriting import MOST_OF_TARGET
 
 SMALL: Final = 0.75
 """Of the target size: a file below it is joined to its neighbours, one above it is worth no rewriting."""
-
-_MOST: Final = 1.8
-"""Of the target size, in one file: two files of less than the half of that are no better."""
 
 
 class Placed(NamedTuple):
@@ -70,7 +68,7 @@ def choose(files: Iterable[Placed], file_bytes: int) -> list[Chosen]:
 
 def parts(size: int, file_bytes: int) -> int:
     """How many files this many bytes become."""
-    return 1 if size < _MOST * file_bytes else round(size / file_bytes)
+    return 1 if size < MOST_OF_TARGET * file_bytes else round(size / file_bytes)
 
 
 def _components(files: Iterable[Placed]) -> Iterator[list[Placed]]:

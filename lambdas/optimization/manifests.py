@@ -23,23 +23,16 @@ Key = tuple[str, int]
 class SourceFile(msgspec.Struct, frozen=True):
     """A data file of the table as it was planned: key in the processed bucket, rows, bytes.
 
-<<<<<<< HEAD
     `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing. No row is
     before the key `first` or after `last`; None where that is not known.
-=======
-    `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing.
->>>>>>> main
     """
 
     key: str
     rows: int
     bytes: int
     key_checksum: str | None = None
-<<<<<<< HEAD
     first: Key | None = None
     last: Key | None = None
-=======
->>>>>>> main
 
 
 class Group(msgspec.Struct, frozen=True):

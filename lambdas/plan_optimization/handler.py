@@ -8,11 +8,10 @@ from aws_lambda_powertools import Logger, Tracer
 from botocore.config import Config
 
 from compaction.ahead import WIDTH
-from compaction.catalog import open_catalog
-from compaction.environment import settings
+from compaction.catalog import open_table
 from compaction.hours import range_of
-from compaction.lake_table import LakeTable
 from compaction.store import Store
+from environment import settings
 from optimization.planning import Planner
 
 logger = Logger()
@@ -36,14 +35,10 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
 
 
 def _planner() -> Planner:
-    bucket = os.environ["PROCESSED_BUCKET"]
     session = boto3.Session()
-    table = LakeTable(
-        catalog=open_catalog(session, os.environ),
-        database=os.environ["LAKE_DATABASE"],
-        location=f"s3://{bucket}/warehouse/readings",
-        metrics=tuple(settings().metrics),
-        partition_by=settings().lake.partition_by,
-    )
     s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
-    return Planner(table, Store(s3, bucket), settings().compaction.file_mb * 1_000_000)
+    return Planner(
+        open_table(session, os.environ, settings()),
+        Store(s3, os.environ["PROCESSED_BUCKET"]),
+        file_bytes=settings().compaction.file_mb * 1_000_000,
+    )
