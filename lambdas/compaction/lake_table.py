@@ -15,13 +15,12 @@ from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform,
 from pyiceberg.types import DoubleType, MapType, NestedField, StringType, TimestamptzType
 
 from compaction.columns import table_schema
-from compaction.runs import RUN_ID_PROPERTY, TABLE, RunSnapshot
+from compaction.errors import FileMismatch
+from compaction.runs import TABLE, RunSnapshot, Snapshot, published
 
-PROPERTIES = {
-    # a commit is tried again by us, after looking for other runs again; PyIceberg would only rebase
-    "commit.retry.num-retries": "0",
-    "write.parquet.compression-codec": "zstd",
-}
+# a commit is tried again by us, after looking for other runs again; PyIceberg would only rebase, on whatever they did
+_NO_REBASE = {"commit.retry.num-retries": "0"}
+PROPERTIES = {**_NO_REBASE, "write.parquet.compression-codec": "zstd"}
 
 _TRANSFORMS: dict[str, Transform[Any, Any]] = {"day": DayTransform(), "hour": HourTransform()}
 
@@ -36,7 +35,14 @@ class LakeTable(msgspec.Struct, frozen=True):
     partition_by: Literal["day", "hour"]
 
     def load(self) -> Table:
-        """The table as it is now, made first if there is none."""
+        """The table as it is now, made first if there is none; one whose commits PyIceberg would rebase is mended."""
+        table = self._load()
+        if not _NO_REBASE.items() <= table.properties.items():
+            with table.transaction() as transaction:
+                transaction.set_properties(_NO_REBASE)
+        return table
+
+    def _load(self) -> Table:
         identifier = (self.database, TABLE)
         try:
             return self.catalog.load_table(identifier)
@@ -59,12 +65,13 @@ class LakeTable(msgspec.Struct, frozen=True):
         """Publish Parquet files, or none, in one snapshot with these properties, and answer its id.
 
         Columns for newly declared metrics and another partitioning, if the settings have them, are part of the same
-        transaction. Raises pyiceberg's CommitFailedException when the table changed since it was loaded.
+        transaction. Raises pyiceberg's CommitFailedException when the table changed since it was loaded, FileMismatch
+        when a file has a column or a span of time that the table, with these settings, cannot take.
         """
         with table.transaction() as transaction:
             self._follow_settings(transaction)
             if paths:
-                transaction.add_files(list(paths), snapshot_properties=dict(properties), check_duplicate_files=False)
+                self._add(transaction, paths, properties)
             else:
                 with transaction.update_snapshot(snapshot_properties=dict(properties)).fast_append():
                     pass
@@ -72,6 +79,15 @@ class LakeTable(msgspec.Struct, frozen=True):
         if snapshot is None:
             raise RuntimeError(f"{self.location}: a commit went through, but the table has no snapshot")
         return snapshot.snapshot_id
+
+    def _add(self, transaction: Transaction, paths: Sequence[str], properties: Mapping[str, str]) -> None:
+        try:
+            transaction.add_files(list(paths), snapshot_properties=dict(properties), check_duplicate_files=False)
+        except ValueError as error:
+            raise FileMismatch(
+                f"The files of {paths[0]} and {len(paths) - 1} more do not fit the table with the settings of now: "
+                f"{error} If the settings changed since the files were written, start a new run."
+            ) from error
 
     def _follow_settings(self, transaction: Transaction) -> None:
         known = set(transaction.table_metadata.schema().column_names)
@@ -90,13 +106,17 @@ class LakeTable(msgspec.Struct, frozen=True):
 
 
 def committed(table: Table) -> list[RunSnapshot]:
-    """The runs that have a snapshot, newest first."""
-    found = []
-    for snapshot in sorted(table.metadata.snapshots, key=lambda one: -(one.sequence_number or 0)):
-        properties = snapshot.summary.additional_properties if snapshot.summary else {}
-        if run_id := properties.get(RUN_ID_PROPERTY):
-            found.append(RunSnapshot(run_id, snapshot.snapshot_id, properties))
-    return found
+    """The runs in the table's history, newest first."""
+    snapshots = (
+        Snapshot(
+            one.snapshot_id,
+            one.parent_snapshot_id,
+            one.sequence_number or 0,
+            one.summary.additional_properties if one.summary else {},
+        )
+        for one in table.metadata.snapshots
+    )
+    return published(snapshots, table.metadata.current_snapshot_id)
 
 
 def iceberg_schema(metrics: Sequence[str]) -> Schema:
