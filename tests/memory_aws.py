@@ -104,10 +104,18 @@ class MemoryS3:
             "LastModified": stored.written_at,
         }
 
-    def get_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
+    def get_object(
+        self, *, Bucket: str, Key: str, IfMatch: str | None = None, Range: str | None = None
+    ) -> dict[str, Any]:
         head = self.head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch)
         body = self.buckets[Bucket][Key].body
-        return head | {"Body": StreamingBody(io.BytesIO(body), len(body))}
+        if Range is not None:
+            first, last = (int(place) for place in Range.removeprefix("bytes=").split("-"))
+            if first >= len(body):
+                raise _error("InvalidRange", "GetObject")
+            size, body = len(body), body[first : last + 1]
+            head["ContentRange"] = f"bytes {first}-{first + len(body) - 1}/{size}"
+        return head | {"ContentLength": len(body), "Body": StreamingBody(io.BytesIO(body), len(body))}
 
     def get_paginator(self, operation: str) -> SimpleNamespace:
         assert operation == "list_objects_v2"

@@ -24,8 +24,8 @@ MAX_OBJECTS = 1_000_000
 MAX_TASKS = 10_000
 """Tasks that one run's bytes make at most; the next run takes what is left.
 
-The commit has fifteen minutes, in which it reads the footer of every file twice: six requests and, with six metrics, 4 ms
-of CPU. The Map may answer 256 KiB, at three bytes a task. And 40 workers at once have two hours' work.
+The commit has fifteen minutes, in which it reads every footer twice: six requests and, with six metrics, 4 ms of CPU a
+file. The Map may answer 256 KiB, at three bytes a task. And 40 workers at once have two hours of work.
 """
 
 _SPOOL_BYTES = 8 * 1024 * 1024  # a plan of about 50,000 objects stays in memory, a larger one goes to /tmp

@@ -11,16 +11,23 @@ from compaction.manifests import FileResult
 RUNS_PREFIX = "runs/optimize/"
 LEDGER_PREFIX = "ledger/optimize/"
 
+RUN_ID_PROPERTY = "sensorkeep.optimize-run-id"
+"""Of a snapshot's summary: the run that has rewritten what the snapshot replaces."""
+
 Key = tuple[str, int]
 """A row's place in its partition: device, and `measured_at` in epoch milliseconds."""
 
 
 class SourceFile(msgspec.Struct, frozen=True):
-    """A data file of the table as it was planned: key in the processed bucket, rows, bytes."""
+    """A data file of the table as it was planned: key in the processed bucket, rows, bytes.
+
+    `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing.
+    """
 
     key: str
     rows: int
     bytes: int
+    key_checksum: str | None = None
 
 
 class Group(msgspec.Struct, frozen=True):
