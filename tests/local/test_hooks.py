@@ -235,8 +235,9 @@ def test_cloudformation_does_not_know_a_resource_type_that_we_add(kind: str) -> 
 def test_cloudformation_hands_no_tags_to_the_types_that_we_tag() -> None:
     from ministack.services.cloudformation import provisioners
 
-    assert set(tags.STORES) <= set(provisioners._RESOURCE_HANDLERS)
-    assert not set(tags.STORES) & set(provisioners._STACK_TAG_PROPERTY)
+    ours = {*tags.STORES, *tags.TAGGED_ON_THEIR_OWN}
+    assert ours <= set(provisioners._RESOURCE_HANDLERS)
+    assert not ours & set(provisioners._STACK_TAG_PROPERTY)
 
 
 def test_a_resource_type_has_the_handlers_that_we_give() -> None:
