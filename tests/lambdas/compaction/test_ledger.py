@@ -179,12 +179,13 @@ def test_a_run_that_left_the_table_s_history_is_still_committed(memory_lake: Lak
     assert len(memory_lake.rows()) == 2
 
 
-def test_an_object_that_changed_since_the_plan_is_not_published(memory_lake: Lake) -> None:
+@pytest.mark.parametrize("more_bytes", [0, 1])
+def test_an_object_that_changed_since_the_plan_is_not_published(memory_lake: Lake, more_bytes: int) -> None:
     memory_lake.put("a", [reading()])
-    memory_lake.put("b", [reading()])
+    key = memory_lake.put("b", [reading()])
     memory_lake.plan("run")
     memory_lake.write("run")
-    memory_lake.put("b", [reading("pump-9"), reading()])
+    memory_lake.put_bytes("b", bytes(len(memory_lake.s3.buckets[memory_lake.raw][key].body) + more_bytes))
 
     with pytest.raises(errors.ObjectChanged, match=r"hour=09/b\.gz is not the object that was planned"):
         memory_lake.commit("run")
