@@ -248,8 +248,8 @@ def test_the_commands_of_the_runbook_work_on_a_system_in_trouble(system: System,
     typed = type_in(tmp_path, TYPED, operator_of(STACK, aws_cli))
 
     assert typed.returncode == 0, typed.stdout[-6000:]
+    assert s3.get_object(Bucket=bucket, Key=swept)["Body"].read() == b"rows"
     assert all(name(alarm) in typed.stdout for alarm in ("BacklogOld", "PipelineUnhealthy"))
     item = {"device_id": {"S": "press-set-aside"}, "timestamp": {"N": "1795251600"}}
     assert "Item" in boto3.client("dynamodb").get_item(TableName=system.outputs["ReadingsTableName"], Key=item)
     assert s3.list_objects_v2(Bucket=bucket, Prefix="aws/lambda/")["KeyCount"] == 0
-    assert s3.get_object(Bucket=bucket, Key=swept)["Body"].read() == b"rows"
