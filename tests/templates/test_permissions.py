@@ -153,16 +153,17 @@ def test_firehose_may_write_below_its_prefixes():
     assert keys == {"raw-data/*", "errors/firehose/*"}
 
 
+@pytest.mark.parametrize("title", ["Compact"])
 @pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
-def test_the_machine_and_the_children_of_its_map_may_take_its_role(stack):
+def test_a_machine_and_the_children_of_its_map_may_take_its_role(stack, title):
     """A child's machine is `stateMachine:<name>/<label>`, as in the API's DescribeStateMachine."""
     (trust,) = [
         found
         for found in statements()
-        if found.stack == stack and found.resource == "CompactRole" and "Principal" in found.body
+        if found.stack == stack and found.resource == f"{title}Role" and "Principal" in found.body
     ]
     sources = [arn["Fn::Sub"].split(":stateMachine:")[1] for arn in trust.conditions["aws:SourceArn"]]
-    name = stack.only("AWS::StepFunctions::StateMachine")["StateMachineName"]
+    name = stack.properties("AWS::StepFunctions::StateMachine")[title]["StateMachineName"]
 
     assert sources == [name, f"{name}/*"]
 
