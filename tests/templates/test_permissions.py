@@ -169,6 +169,17 @@ def test_a_machine_and_the_children_of_its_map_may_take_its_role(stack, title):
     assert sources == [name, f"{name}/*"]
 
 
+@pytest.mark.parametrize(("role", "keys"), [("CompactRole", "runs/compact/*")])
+def test_a_machine_may_write_the_results_of_its_map_in_parts(role, keys):
+    """https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html#resultwriter-iam-policies"""
+    allowed = [found for found in in_role("batch", role) if "s3:PutObject" in found.actions]
+
+    assert allowed
+    for found in allowed:
+        assert {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts"} < set(found.actions)
+    XX
+
+
 @pytest.mark.parametrize(
     ("role", "bucket"),
     [
