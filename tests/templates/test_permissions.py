@@ -177,7 +177,7 @@ def test_a_machine_may_write_the_results_of_its_map_in_parts(role, keys):
     assert allowed
     for found in allowed:
         assert {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts"} < set(found.actions)
-    XX
+        assert [arn["Fn::Sub"][0].split("}/")[1] for arn in found.body["Resource"]] == [keys]
 
 
 @pytest.mark.parametrize(
