@@ -4,6 +4,8 @@
 input of one map item and must stay small: a group may have thousands of files, and many tasks share it.
 """
 
+from datetime import datetime
+
 import msgspec
 
 from compaction.manifests import FileResult
@@ -21,13 +23,16 @@ Key = tuple[str, int]
 class SourceFile(msgspec.Struct, frozen=True):
     """A data file of the table as it was planned: key in the processed bucket, rows, bytes.
 
-    `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing.
+    `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing. No row is
+    before the key `first` or after `last`; None where that is not known.
     """
 
     key: str
     rows: int
     bytes: int
     key_checksum: str | None = None
+    first: Key | None = None
+    last: Key | None = None
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -94,10 +99,11 @@ class Expired(msgspec.Struct, frozen=True):
 
 
 class Orphan(msgspec.Struct, frozen=True):
-    """One line of `orphans.jsonl`: a file that no snapshot names, by its key in the processed bucket, and its bytes."""
+    """One line of `orphans.jsonl`: a file that no snapshot names, by its key in the processed bucket."""
 
     key: str
     bytes: int
+    written_at: datetime
 
 
 class Swept(msgspec.Struct, frozen=True):
