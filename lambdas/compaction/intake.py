@@ -100,9 +100,9 @@ class Intake:
         plain = [accepted[number] for number in _but(len(accepted), decoded.left)] if decoded.left else accepted
         parts: list[pa.RecordBatch] = []
         if plain:
-            columns = {**decoded.columns, "source": _at(sources, plain)}
+            columns = {**decoded.columns, "_source": _at(sources, plain)}
             parts.append(batch(columns, self._metrics))
-            for entry in pc.value_counts(columns["source"]).to_pylist():
+            for entry in pc.value_counts(columns["_source"]).to_pylist():
                 self.records[entry["values"]] += entry["counts"]
         if len(plain) < len(records):
             for number in refused[:_LESSONS]:

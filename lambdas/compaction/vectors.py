@@ -62,7 +62,7 @@ class VectorDecoder:
         metrics = _metrics(values, shape, checks)
         columns |= {name: metrics[name] for name in self._declared if name in metrics}
         others = sorted(metrics.keys() - set(self._declared))
-        columns["ignored_fields"] = _ignored(values, shape, len(rows))
+        columns["_ignored_fields"] = _ignored(values, shape, len(rows))
         if others:
             columns["other_metrics"] = other_metrics({name: metrics[name] for name in others})
         if not checks:
@@ -76,7 +76,7 @@ class VectorDecoder:
         received_at = self._received_at(values, arrived_at_ms, checks)
         ahead = pc.subtract(measured_at, received_at)
         _require(pc.less_equal(ahead, self._ahead_ms), checks)
-        return {"measured_at": measured_at, "received_at": received_at, "late": pc.less_equal(ahead, self._late_ms)}
+        return {"measured_at": measured_at, "received_at": received_at, "_late": pc.less_equal(ahead, self._late_ms)}
 
     def _received_at(
         self, values: Mapping[str, Any], arrived_at_ms: pa.Int64Array, checks: list[pa.BooleanArray]
