@@ -4,6 +4,8 @@
 input of one map item and must stay small: a group may have thousands of files, and many tasks share it.
 """
 
+from datetime import datetime
+
 import msgspec
 
 from compaction.manifests import FileResult
@@ -94,10 +96,11 @@ class Expired(msgspec.Struct, frozen=True):
 
 
 class Orphan(msgspec.Struct, frozen=True):
-    """One line of `orphans.jsonl`: a file that no snapshot names, by its key in the processed bucket, and its bytes."""
+    """One line of `orphans.jsonl`: a file that no snapshot names, by its key in the processed bucket."""
 
     key: str
     bytes: int
+    written_at: datetime
 
 
 class Swept(msgspec.Struct, frozen=True):
