@@ -23,7 +23,12 @@ from compaction.runs import TABLE, RunSnapshot, Snapshot, published
 
 # a commit is tried again by us, after looking for other runs again; PyIceberg would only rebase, on whatever they did
 _NO_REBASE = {"commit.retry.num-retries": "0"}
-PROPERTIES = {**_NO_REBASE, "write.parquet.compression-codec": "zstd"}
+PROPERTIES = {
+    **_NO_REBASE,
+    "write.parquet.compression-codec": "zstd",
+    # devices of a plant share more than the 16 characters that bounds are cut to: none of its files could be left out
+    "write.metadata.metrics.column.device_id": "full",
+}
 
 _TRANSFORMS: dict[str, Transform[Any, Any]] = {"day": DayTransform(), "hour": HourTransform()}
 

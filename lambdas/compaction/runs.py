@@ -57,7 +57,7 @@ def read_plan(store: Store, run_id: str) -> Iterator[Task] | None:
 
 def settled_by(store: Store, run_id: str) -> str | None:
     """The time before which nothing waits once the planned run is committed; None for a run over chosen hours."""
-    return store.metadata(plan_key(run_id)).get(_SETTLED_METADATA)
+    return (store.metadata(plan_key(run_id)) or {}).get(_SETTLED_METADATA)
 
 
 def read_report(store: Store, run_id: str) -> Report | None:
