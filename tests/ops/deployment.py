@@ -126,7 +126,7 @@ def _code() -> bytes:
     """Our own packages and the settings; the embedded AWS lends functions the packages of this environment."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for path in sorted((ROOT / "lambdas").glob("*/*.py")):
+        for path in sorted((ROOT / "lambdas").rglob("*.py")):
             archive.write(path, path.relative_to(ROOT / "lambdas"))
         archive.writestr("settings.json", json.dumps(load("local", {}).model_dump(mode="json")))
     return packed.getvalue()
