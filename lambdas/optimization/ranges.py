@@ -1,6 +1,5 @@
 """A range of the keys of a partition: what one task takes of a group."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -19,17 +18,11 @@ class KeyRange(NamedTuple):
     start: Key | None
     end: Key | None
 
-    def meets(self, first: Key | None, last: Key | None) -> bool:
-        """Whether any of the keys from `first` to `last` may be in the range; None is not known."""
-        after = self.start is not None and last is not None and last < self.start
-        before = self.end is not None and first is not None and first >= self.end
-        return not after and not before
-
     def row_groups(self, metadata: pq.FileMetaData) -> list[int]:
         """The row groups of a file that may have rows of the range, as their statistics say."""
         columns = [metadata.schema.names.index(name) for name in ("device_id", "measured_at")]
         groups = range(metadata.num_row_groups)
-        return [number for number in groups if self.meets(*_bounds(metadata.row_group(number), columns))]
+        return [number for number in groups if self._meets(metadata.row_group(number), columns)]
 
     def take(self, rows: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of the range; `measured_at` is in milliseconds."""
@@ -42,14 +35,19 @@ class KeyRange(NamedTuple):
             held[0] = pc.and_(held[0], mask)
         return rows.filter(held[0]) if held else rows
 
+    def meets(self, first: Key | None, last: Key | None) -> bool:
+        """Whether a key of the range may be one from `first` to `last`, both included; None where that is not known."""
+        if self.start is not None and last is not None and last < self.start:
+            return False
+        return self.end is None or first is None or first < self.end
 
-def _bounds(group: pq.RowGroupMetaData, columns: Sequence[int]) -> tuple[Key | None, Key | None]:
-    """Smallest device with smallest time, which no key of the row group is before, and the same at the other end."""
-    statistics = [group.column(number).statistics for number in columns]
-    if not all(column is not None and column.has_min_max for column in statistics):
-        return None, None
-    device_id, measured_at = statistics
-    return (device_id.min, _ms(measured_at.min)), (device_id.max, _ms(measured_at.max))
+    def _meets(self, group: pq.RowGroupMetaData, columns: list[int]) -> bool:
+        """Smallest device with smallest time is no later than any key of the row group, and so on at the other end."""
+        statistics = [group.column(number).statistics for number in columns]
+        if not all(column is not None and column.has_min_max for column in statistics):
+            return True
+        device_id, measured_at = statistics
+        return self.meets((device_id.min, _ms(measured_at.min)), (device_id.max, _ms(measured_at.max)))
 
 
 def _not_before(rows: pa.RecordBatch, key: Key) -> pa.BooleanArray:
