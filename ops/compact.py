@@ -29,6 +29,15 @@ def would_compact(stack: Stack, run_input: dict[str, str]) -> dict[str, Any]:
     return {name: answer[name] for name in ("tasks", "objects", "bytes", "oldest_hour", "until", "estimated")}
 
 
+def did(answer: dict[str, Any]) -> str:
+    """What a compaction did, in a line."""
+    if not answer["tasks"]:
+        return "nothing to do"
+    rejected = f", {answer['quarantined']:,} quarantined" if answer["quarantined"] else ""
+    rows = f"{count(answer['stored'], 'row')} in {count(answer['files'], 'file')}"
+    return f"{count(answer['objects'], 'object')} ({size(answer['archive_bytes'])}): {rows}{rejected}"
+
+
 def _show_dry_run(found: dict[str, Any]) -> RenderableType:
     if not found["tasks"]:
         return _nothing()
@@ -69,4 +78,4 @@ def _nothing() -> str:
     )
 
 
-MACHINE = running.Machine("compact", "CompactStateMachineArn", would_compact, _show_dry_run, _show_report)
+MACHINE = running.Machine("compact", "CompactStateMachineArn", would_compact, _show_dry_run, _show_report, did)

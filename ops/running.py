@@ -28,6 +28,7 @@ class Machine(NamedTuple):
     dry_run: Callable[[Stack, dict[str, str]], Answer]
     show_dry_run: Callable[[Answer], RenderableType]
     show_report: Callable[[Answer], RenderableType]
+    did: Callable[[Answer], str]
 
 
 def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
