@@ -214,3 +214,14 @@ class Optimization(Model):
         description="Days after which a file of the table that no snapshot names is deleted. A run can be redriven for"
         " 14 days; one that was planned more than `orphan_days` less one ago is not committed any more.",
     )
+
+
+class Athena(Model):
+    """The workgroup in which people query the table."""
+
+    scan_limit_gb: int = Field(
+        100, ge=1, le=7_000_000, description="Gigabytes after which a query is ended; Athena bills $5 a terabyte."
+    )
+    results_days: int = Field(
+        30, ge=1, description="Days the answers of queries are kept below `athena/` of the processed bucket."
+    )

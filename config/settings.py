@@ -14,6 +14,7 @@ from config.fields import MetricName, Model
 from config.monitoring import Monitoring
 from config.network import Network
 from config.sections import (
+    Athena,
     Audit,
     Compaction,
     Decoding,
@@ -76,6 +77,7 @@ class Settings(Model):
     lake: Lake = Field(default_factory=Lake, description="Iceberg table.")
     compaction: Compaction = Field(default_factory=Compaction, description="Archive compaction.")
     optimization: Optimization = Field(default_factory=Optimization, description="Upkeep of the table.")
+    athena: Athena = Field(default_factory=Athena, description="Queries with Athena.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Dashboard and alarms.")
     outputs: dict[str, str] = Field(
         default_factory=dict,

@@ -5,7 +5,19 @@ from collections.abc import Callable, Mapping
 from troposphere import Template
 
 from config.settings import Settings
-from templates import audit, batch, devices, ingest, monitoring, network, notifications, realtime, security, storage
+from templates import (
+    audit,
+    batch,
+    devices,
+    ingest,
+    monitoring,
+    network,
+    notifications,
+    queries,
+    realtime,
+    security,
+    storage,
+)
 from templates.shared.limits import BuildError
 from templates.shared.wiring import nest, offers
 
@@ -19,6 +31,7 @@ STACKS = {
     "realtime": realtime.build,
     "notifications": notifications.build,
     "batch": batch.build,
+    "queries": queries.build,
     "monitoring": monitoring.build,
 }
 

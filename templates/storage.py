@@ -58,13 +58,14 @@ def _raw_bucket(template: Template, settings: Settings, key_arn: Ref, access_log
 
 
 def _processed_bucket(template: Template, settings: Settings, key_arn: Ref, access_logs: s3.Bucket) -> s3.Bucket:
-    """Iceberg table, quarantine, run manifests and what the event source gave up.
+    """Iceberg table, quarantine, run manifests, what the event source gave up, and answers of queries.
 
     Table and manifests say what is committed, and never expire. Each place has a rule of its own for what expires,
     because two rules that expire the same objects may be refused as overlapping.
     """
     bucket = settings.processed_bucket
     kept_days = {
+        "athena/": settings.athena.results_days,
         "aws/lambda/": bucket.set_aside_days,
         "quarantine/": bucket.quarantine_days,
         "runs/": None,

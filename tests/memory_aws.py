@@ -20,6 +20,7 @@ from botocore.response import StreamingBody
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.io import FileIO, InputFile, OutputFile
 
+_MOST_DELETED = 1000  # keys of one request
 _PAGE = 3  # keys of a listing's page: even a small archive has several
 
 Effect = Callable[[], Any]
@@ -55,13 +56,14 @@ class Stored(NamedTuple):
 class MemoryS3:
     """Buckets of objects; strongly consistent, conditional writes, listings in order of key, as S3 is.
 
-    `now` is its clock, which stands still until a test moves it.
+    `now` is its clock, which stands still until a test moves it; objects whose keys are `locked` are not deleted.
     """
 
     def __init__(self, effects: Effects) -> None:
         self.effects = effects
         self.buckets: dict[str, dict[str, Stored]] = {}
         self.now = datetime(2026, 11, 21, 10, tzinfo=UTC)
+        self.locked: set[str] = set()
         self._lock = threading.Lock()
 
     def create_bucket(self, *, Bucket: str, **_: object) -> None:
@@ -91,6 +93,22 @@ class MemoryS3:
     def delete_object(self, *, Bucket: str, Key: str) -> None:
         self.effects.make(f"delete {Key}", lambda: self.buckets[Bucket].pop(Key, None))
 
+    def delete_objects(self, *, Bucket: str, Delete: Any) -> dict[str, Any]:
+        keys = [wanted["Key"] for wanted in Delete["Objects"]]
+        if not 1 <= len(keys) <= _MOST_DELETED or not Delete.get("Quiet"):
+            raise _error("MalformedXML", "DeleteObjects")
+
+        def delete() -> dict[str, Any]:
+            with self._lock:
+                for key in keys:
+                    if key not in self.locked:
+                        self.buckets[Bucket].pop(key, None)
+            refused = [{"Key": key, "Code": "InternalError"} for key in keys if key in self.locked]
+            return {"Errors": refused} if refused else {}
+
+        answer: dict[str, Any] = self.effects.make(f"delete {len(keys)} from {keys[0]}", delete)
+        return answer
+
     def head_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
         stored = self.buckets[Bucket].get(Key)
         if stored is None:
@@ -104,10 +122,18 @@ class MemoryS3:
             "LastModified": stored.written_at,
         }
 
-    def get_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
+    def get_object(
+        self, *, Bucket: str, Key: str, IfMatch: str | None = None, Range: str | None = None
+    ) -> dict[str, Any]:
         head = self.head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch)
         body = self.buckets[Bucket][Key].body
-        return head | {"Body": StreamingBody(io.BytesIO(body), len(body))}
+        if Range is not None:
+            first, last = (int(place) for place in Range.removeprefix("bytes=").split("-"))
+            if first >= len(body):
+                raise _error("InvalidRange", "GetObject")
+            size, body = len(body), body[first : last + 1]
+            head["ContentRange"] = f"bytes {first}-{first + len(body) - 1}/{size}"
+        return head | {"ContentLength": len(body), "Body": StreamingBody(io.BytesIO(body), len(body))}
 
     def get_paginator(self, operation: str) -> SimpleNamespace:
         assert operation == "list_objects_v2"

@@ -10,9 +10,8 @@ from aws_lambda_powertools import Logger, Tracer
 from botocore.config import Config
 
 from compaction.ahead import WIDTH
-from compaction.catalog import open_catalog
+from compaction.catalog import open_table
 from compaction.cloudwatch import emit_commit
-from compaction.lake_table import LakeTable
 from compaction.publishing import Publisher
 from compaction.store import Store
 from environment import settings
@@ -25,21 +24,13 @@ tracer = Tracer()
 @tracer.capture_lambda_handler
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """`{"run_id"}` to the run's report. Raises the named errors of Publisher.publish."""
-    bucket = os.environ["PROCESSED_BUCKET"]
     session = boto3.Session()
-    table = LakeTable(
-        catalog=open_catalog(session, os.environ),
-        database=os.environ["LAKE_DATABASE"],
-        location=f"s3://{bucket}/warehouse/readings",
-        metrics=tuple(settings().metrics),
-        partition_by=settings().lake.partition_by,
-    )
     s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
     publisher = Publisher(
         s3,
         os.environ["RAW_BUCKET"],
-        Store(s3, bucket),
-        table,
+        Store(s3, os.environ["PROCESSED_BUCKET"]),
+        open_table(session, os.environ, settings()),
         orphan_days=settings().optimization.orphan_days,
         now=datetime.now(UTC),
     )

@@ -13,14 +13,14 @@ _PARTITION_NAME = {"day": "measured_at_day={:%Y-%m-%d}", "hour": "measured_at_ho
 
 
 class Arranged(NamedTuple):
-    """Rows by partition, device and time, without duplicates; and the column `source` of the duplicates left out."""
+    """Rows by partition, device and time, without duplicates; and the duplicates left out."""
 
     rows: pa.Table
-    duplicates: pa.Array
+    duplicates: pa.Table
 
 
 def arrange(rows: pa.Table, partition_ms: int) -> Arranged:
-    """Sort rows (see `columns.rows_schema`) and drop duplicates.
+    """Sort rows by partition and key, and leave out duplicates; times are in milliseconds (see `columns.rows_schema`).
 
     Of rows with equal device and time the last received stays; of those received in the same millisecond, the last in
     the order given. It is the rule of `sensors.dedupe`, on columns.
@@ -30,9 +30,8 @@ def arrange(rows: pa.Table, partition_ms: int) -> Arranged:
     order = pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names])  # keeps the order of equals
     stays = _last_of_each(keys, order)
     if pc.all(stays).as_py():
-        return Arranged(rows.take(order), pa.nulls(0, pa.int32()))
-    duplicates = rows["source"].combine_chunks().take(order.filter(pc.invert(stays)))
-    return Arranged(rows.take(order.filter(stays)), duplicates)
+        return Arranged(rows.take(order), rows.slice(0, 0))
+    return Arranged(rows.take(order.filter(stays)), rows.take(order.filter(pc.invert(stays))))
 
 
 def partition_name(ordinal: int, partition_by: PartitionBy) -> str:

@@ -1,4 +1,4 @@
-"""The Glue catalog, on AWS or wherever the standard AWS environment points."""
+"""The Glue catalog and its table, on AWS or wherever the standard AWS environment points."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,6 +6,20 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from pyiceberg.catalog.glue import GlueCatalog
+
+from compaction.lake_table import LakeTable
+from sensors.settings import FunctionSettings
+
+
+def open_table(session: boto3.Session, environ: Mapping[str, str], settings: FunctionSettings) -> LakeTable:
+    """The table of the environment's bucket and database, as its settings want it."""
+    return LakeTable(
+        catalog=open_catalog(session, environ),
+        database=environ["LAKE_DATABASE"],
+        location=f"s3://{environ['PROCESSED_BUCKET']}/warehouse/readings",
+        metrics=tuple(settings.metrics),
+        partition_by=settings.lake.partition_by,
+    )
 
 
 def open_catalog(session: boto3.Session, environ: Mapping[str, str]) -> GlueCatalog:

@@ -19,7 +19,7 @@ logger = Logger()
 def emit_backlog(plan: dict[str, Any], now: datetime) -> None:
     """What a plan over every closed hour found uncommitted: objects, bytes, seconds since the oldest hour began."""
     oldest = datetime.fromisoformat(plan["oldest_hour"]) if plan["oldest_hour"] else now
-    _emit(
+    emit(
         BacklogObjects=(MetricUnit.Count, plan["objects"]),
         BacklogBytes=(MetricUnit.Bytes, plan["bytes"]),
         BacklogAgeSeconds=(MetricUnit.Seconds, (now - oldest).total_seconds()),
@@ -28,7 +28,7 @@ def emit_backlog(plan: dict[str, Any], now: datetime) -> None:
 
 def emit_commit(report: Report) -> None:
     """What a commit has published."""
-    _emit(
+    emit(
         RecordsRead=(MetricUnit.Count, report.records),
         RowsCommitted=(MetricUnit.Count, report.stored),
         RecordsDuplicate=(MetricUnit.Count, report.duplicate),
@@ -37,7 +37,8 @@ def emit_commit(report: Report) -> None:
     )
 
 
-def _emit(**values: tuple[MetricUnit, float]) -> None:
+def emit(**values: tuple[MetricUnit, float]) -> None:
+    """Emit metrics by name, each with its unit."""
     try:
         metrics = EphemeralMetrics()  # namespace and service come from the environment
         for name, (unit, value) in values.items():

@@ -1,4 +1,4 @@
-"""The Iceberg table `readings`: made, kept up with the settings, and extended, each in one transaction."""
+"""The Iceberg table `readings`: made, kept up with the settings, extended and rewritten, each in one transaction."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -7,13 +7,16 @@ import msgspec
 import pyarrow as pa
 from pyiceberg.catalog import Catalog
 from pyiceberg.exceptions import NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.io.pyarrow import parquet_file_to_data_file
+from pyiceberg.manifest import DataFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
-from pyiceberg.table import Table, Transaction
+from pyiceberg.table import Table, TableProperties, Transaction
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform, Transform
 from pyiceberg.types import DoubleType, MapType, NestedField, StringType, TimestamptzType
 
+from compaction.ahead import ahead
 from compaction.columns import table_schema
 from compaction.runs import RUN_ID_PROPERTY, TABLE, RunSnapshot
 
@@ -37,11 +40,9 @@ class LakeTable(msgspec.Struct, frozen=True):
 
     def load(self) -> Table:
         """The table as it is now, made first if there is none."""
+        if (table := self.find()) is not None:
+            return table
         identifier = (self.database, TABLE)
-        try:
-            return self.catalog.load_table(identifier)
-        except NoSuchTableError:
-            pass
         schema = iceberg_schema(self.metrics)
         try:
             return self.catalog.create_table(
@@ -54,6 +55,13 @@ class LakeTable(msgspec.Struct, frozen=True):
             )
         except TableAlreadyExistsError:  # another run was faster
             return self.catalog.load_table(identifier)
+
+    def find(self) -> Table | None:
+        """The table as it is now, or None if there is none."""
+        try:
+            return self.catalog.load_table((self.database, TABLE))
+        except NoSuchTableError:
+            return None
 
     def extend(self, table: Table, paths: Sequence[str], properties: Mapping[str, str]) -> int:
         """Publish Parquet files, or none, in one snapshot with these properties, and answer its id.
@@ -68,6 +76,31 @@ class LakeTable(msgspec.Struct, frozen=True):
             else:
                 with transaction.update_snapshot(snapshot_properties=dict(properties)).fast_append():
                     pass
+        return self._published(table)
+
+    def replace(
+        self, table: Table, files: Sequence[DataFile], paths: Sequence[str], properties: Mapping[str, str]
+    ) -> int:
+        """Publish Parquet files in the place of data files of the table in one snapshot, and answer its id.
+
+        The rest is as for `extend`. The snapshot's operation is `overwrite`, since duplicates are left out; `replace`
+        would say that no row is (https://iceberg.apache.org/spec/#optional-snapshot-summary-fields).
+        """
+        with table.transaction() as transaction:
+            self._follow_settings(transaction)
+            metadata = transaction.table_metadata
+            if metadata.name_mapping() is None:  # our files have names, and no field ids
+                mapping = metadata.schema().name_mapping.model_dump_json()
+                transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: mapping})
+            added = ahead(lambda path: parquet_file_to_data_file(table.io, metadata, path), paths)
+            with transaction.update_snapshot(snapshot_properties=dict(properties)).overwrite() as overwrite:
+                for _, file in added:
+                    overwrite.append_data_file(file)
+                for file in files:
+                    overwrite.delete_data_file(file)
+        return self._published(table)
+
+    def _published(self, table: Table) -> int:
         snapshot = table.current_snapshot()
         if snapshot is None:
             raise RuntimeError(f"{self.location}: a commit went through, but the table has no snapshot")

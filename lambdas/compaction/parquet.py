@@ -37,12 +37,14 @@ class Files:
     """Writes arranged rows a file at a time, and hands the path of each, with its key, to `publish` when complete.
 
     A file holds one partition of `measured_at`. The same rows give the same files to the byte, however they were cut
-    when they were added.
+    when they were added. Rows have the column `source_object`, or `source`, a place in `sources`.
     """
 
-    def __init__(self, layout: Format, sources: Sequence[str], name: str, folder: Path, publish: Publish) -> None:
+    def __init__(
+        self, layout: Format, name: str, folder: Path, publish: Publish, sources: Sequence[str] | None = None
+    ) -> None:
         self._layout = layout
-        self._sources = pa.array(sources, pa.string())
+        self._sources = None if sources is None else pa.array(sources, pa.string())
         self._name = name
         self._path = folder / "part.parquet"
         self._publish = publish
@@ -123,7 +125,7 @@ class _File:
         """Bytes so far."""
         return int(self._sink.tell())
 
-    def write(self, group: pa.Table, sources: pa.StringArray) -> None:
+    def write(self, group: pa.Table, sources: pa.StringArray | None) -> None:
         """Add a row group."""
         devices = group["device_id"].combine_chunks().dictionary_encode()
         measured_at = group["measured_at"].combine_chunks()
@@ -159,11 +161,15 @@ class _File:
             key_checksum=f"{self._checksum:016x}",
         )
 
-    def _stored(self, group: pa.Table, devices: pa.DictionaryArray, sources: pa.StringArray) -> pa.Table:
+    def _stored(self, group: pa.Table, devices: pa.DictionaryArray, sources: pa.StringArray | None) -> pa.Table:
         columns: dict[str, Any] = {name: group[name] for name in self._schema.names if name in group.column_names}
         columns |= {name: group[name].combine_chunks().dictionary_encode() for name in ATTRIBUTES}
         columns["device_id"] = devices
-        columns["source_object"] = pa.DictionaryArray.from_arrays(group["source"].combine_chunks(), sources)
+        columns["source_object"] = (
+            group["source_object"].combine_chunks().dictionary_encode()
+            if sources is None
+            else pa.DictionaryArray.from_arrays(group["source"].combine_chunks(), sources)
+        )
         for name in ("measured_at", "received_at"):
             columns[name] = pc.multiply(group[name], 1000).cast(TIMESTAMP)
         return pa.table([columns[name] for name in self._schema.names], schema=self._schema)

@@ -5,8 +5,6 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sensors.reading import ATTRIBUTES
-
 ROWS = 131_072
 """Of a row group at most: a device's hours lie close together, so readers skip the groups of other devices."""
 
@@ -52,7 +50,7 @@ class RowGroups:
 def _row_bytes(rows: pa.Table) -> pa.Int64Array:
     """Bytes of each row: eight a column, and its texts."""
     sizes = pa.repeat(pa.scalar(8 * rows.num_columns, pa.int64()), rows.num_rows)
-    for name in ("device_id", *ATTRIBUTES):
+    for name in (field.name for field in rows.schema if pa.types.is_string(field.type)):
         lengths = pc.binary_length(rows[name].combine_chunks())
         sizes = pc.add(sizes, pc.fill_null(lengths, 0).cast(pa.int64()))
     others = rows["other_metrics"].combine_chunks()

@@ -1,13 +1,11 @@
 """Rows of any number in bounded memory: sorted runs on the function's disk, merged as they are read back."""
 
 import bisect
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from compaction.arrange import arrange
 
@@ -21,16 +19,19 @@ Key = tuple[int, str, int]
 
 
 class SortedRuns:
-    """Takes rows in the order in which they were received and gives them back arranged (see `arrange`)."""
+    """Takes rows in the order in which they were received and gives them back arranged (see `arrange`).
 
-    def __init__(self, folder: Path, partition_ms: int) -> None:
+    `left_out` is called with the duplicates, some at a time; with the last of them before `drain` ends.
+    """
+
+    def __init__(self, folder: Path, partition_ms: int, left_out: Callable[[pa.Table], None]) -> None:
         self._folder = folder
         self._partition_ms = partition_ms
         self._held: list[pa.RecordBatch] = []
         self._held_bytes = 0
         self._paths: list[Path] = []
         self._written = 0
-        self.duplicates: Counter[int] = Counter()
+        self._left_out = left_out
 
     def add(self, rows: pa.RecordBatch) -> None:
         """Take up some rows. Raises OSError when the disk is full."""
@@ -43,7 +44,7 @@ class SortedRuns:
                 self._spill(self._merge(merged))
 
     def drain(self) -> Iterator[pa.Table]:
-        """All rows, some at a time; `duplicates`, by source, is complete after the last."""
+        """All rows, some at a time."""
         if not self._paths:
             if self._held:
                 yield self._arranged_here()
@@ -59,8 +60,8 @@ class SortedRuns:
 
     def _arrange(self, rows: pa.Table) -> pa.Table:
         arranged = arrange(rows, self._partition_ms)
-        counts = pc.value_counts(arranged.duplicates).to_pylist()
-        self.duplicates.update({entry["values"]: entry["counts"] for entry in counts})
+        if arranged.duplicates.num_rows:
+            self._left_out(arranged.duplicates)
         return arranged.rows
 
     def _spill(self, pieces: Iterable[pa.Table]) -> None:

@@ -2,13 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from botocore.exceptions import ClientError
 
 _MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 _LINES_BYTES = 256 * 1024  # read at once: a task of a plan is a line of about 100 KB
 _EXISTS = frozenset({"PreconditionFailed", "412"})
+
+
+class Listed(NamedTuple):
+    """An object as a listing shows it."""
+
+    key: str
+    bytes: int
+    written_at: datetime
 
 
 class Store:
@@ -65,9 +73,13 @@ class Store:
 
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """Keys that begin with the prefix, those after `after`, in order, page by page."""
+        return (listed.key for listed in self.objects(prefix, after))
+
+    def objects(self, prefix: str, after: str = "") -> Iterator[Listed]:
+        """Objects whose keys begin with the prefix, those after `after`, in order of key, page by page."""
         request = {"Bucket": self.bucket, "Prefix": prefix, **({"StartAfter": after} if after else {})}
         for page in self._s3.get_paginator("list_objects_v2").paginate(**request):
-            yield from (item["Key"] for item in page.get("Contents", ()))
+            yield from (Listed(item["Key"], item["Size"], item["LastModified"]) for item in page.get("Contents", ()))
 
 
 def error_code(error: ClientError) -> str:

@@ -6,11 +6,8 @@ task that runs again, after a crash or twice at once, writes the same again. Not
 Memory does not grow with the input: rows are sorted in runs on the function's disk and merged from there.
 """
 
-import errno
-import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,12 @@ import pyarrow.compute as pc
 from botocore.exceptions import ClientError
 
 from compaction.arrange import PARTITION_MS, PartitionBy
-from compaction.errors import DiskFull, ObjectArchived, ObjectChanged, ObjectMissing
+from compaction.errors import ObjectArchived, ObjectChanged, ObjectMissing
 from compaction.intake import Intake
 from compaction.manifests import FileResult, ObjectResult, PlannedObject, Task, TaskResult, result_key
 from compaction.parquet import Files, Format
 from compaction.rejects import Rejects
+from compaction.scratch import scratch_folder
 from compaction.spill import SortedRuns
 from compaction.store import Store, error_code
 from sensors.counts import Counts
@@ -54,22 +52,22 @@ class Writer(msgspec.Struct, frozen=True):
         """
         store = Store(self.s3, self.processed_bucket)
         name = f"{run_id}-{task.task_id}"
-        with _disk() as folder:
-            runs = SortedRuns(folder, PARTITION_MS[self.partition_by])
+        with scratch_folder("lower compaction.task_mb") as folder:
+            stored, duplicates = _Stored(), Counter[int]()
+            runs = SortedRuns(folder, PARTITION_MS[self.partition_by], lambda rows: duplicates.update(_sources(rows)))
             rejects = Rejects(folder)
             intake = Intake(self.metrics, self.limits, runs.add, rejects.add)
             for planned in task.objects:
                 answer = self._open(planned)
                 intake.read(planned.key, answer["Body"], answer["LastModified"])
             intake.finish()
-            stored = _Stored()
             files = self._files(store, task, name, folder)
             for rows in runs.drain():
                 stored.add(rows)
                 files.add(rows)
             written = files.finish()
             quarantine_key = rejects.publish(store, name)
-        objects = _per_object(task, intake, stored, runs)
+        objects = _per_object(task, intake, stored, duplicates)
         counts = _totals(objects, written, intake, stored, rejects)
         result = TaskResult(run_id, task.task_id, objects, written, quarantine_key, counts)
         store.write(result_key(run_id, task.task_id), msgspec.json.encode(result))
@@ -99,7 +97,7 @@ class Writer(msgspec.Struct, frozen=True):
                 store.write(key, file)
 
         layout = Format(self.metrics, self.partition_by, self.file_bytes, self.bloom_filter)
-        return Files(layout, [planned.key for planned in task.objects], name, folder, publish)
+        return Files(layout, name, folder, publish, [planned.key for planned in task.objects])
 
 
 class _Stored:
@@ -111,35 +109,24 @@ class _Stored:
         self.ignored_fields = 0
 
     def add(self, rows: pa.Table) -> None:
-        counts = pc.value_counts(rows["source"]).to_pylist()
-        self.by_source.update({entry["values"]: entry["counts"] for entry in counts})
+        self.by_source.update(_sources(rows))
         self.late += pc.sum(rows["late"], min_count=0).as_py()
         self.ignored_fields += pc.sum(rows["ignored_fields"], min_count=0).as_py()
 
 
-@contextmanager
-def _disk() -> Iterator[Path]:
-    """A folder on the function's disk, gone afterwards."""
-    try:
-        with tempfile.TemporaryDirectory(prefix="write-parquet-") as folder:
-            yield Path(folder)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise DiskFull(
-            "The function's disk is full: the sorted rows of the task do not fit. "
-            "Raise compaction.worker_disk_mb, or lower compaction.task_mb and start a new run."
-        ) from error
+def _sources(rows: pa.Table) -> dict[int, int]:
+    """How many of the rows each source has."""
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(rows["source"]).to_pylist()}
 
 
-def _per_object(task: Task, intake: Intake, stored: _Stored, runs: SortedRuns) -> tuple[ObjectResult, ...]:
+def _per_object(task: Task, intake: Intake, stored: _Stored, duplicates: Counter[int]) -> tuple[ObjectResult, ...]:
     return tuple(
         ObjectResult(
             key=planned.key,
             etag=planned.etag,
             records=intake.records[number],
             stored=stored.by_source[number],
-            duplicate=runs.duplicates[number],
+            duplicate=duplicates[number],
             quarantined=intake.rejected[number].total(),
         )
         for number, planned in enumerate(task.objects)

@@ -4,6 +4,8 @@
 input of one map item and must stay small: a group may have thousands of files, and many tasks share it.
 """
 
+from datetime import datetime
+
 import msgspec
 
 from compaction.manifests import FileResult
@@ -11,16 +13,23 @@ from compaction.manifests import FileResult
 RUNS_PREFIX = "runs/optimize/"
 LEDGER_PREFIX = "ledger/optimize/"
 
+RUN_ID_PROPERTY = "sensorkeep.optimize-run-id"
+"""Of a snapshot's summary: the run that has rewritten what the snapshot replaces."""
+
 Key = tuple[str, int]
 """A row's place in its partition: device, and `measured_at` in epoch milliseconds."""
 
 
 class SourceFile(msgspec.Struct, frozen=True):
-    """A data file of the table as it was planned: key in the processed bucket, rows, bytes."""
+    """A data file of the table as it was planned: key in the processed bucket, rows, bytes.
+
+    `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing.
+    """
 
     key: str
     rows: int
     bytes: int
+    key_checksum: str | None = None
 
 
 class Group(msgspec.Struct, frozen=True):
@@ -87,10 +96,11 @@ class Expired(msgspec.Struct, frozen=True):
 
 
 class Orphan(msgspec.Struct, frozen=True):
-    """One line of `orphans.jsonl`: a file that no snapshot names, by its key in the processed bucket, and its bytes."""
+    """One line of `orphans.jsonl`: a file that no snapshot names, by its key in the processed bucket."""
 
     key: str
     bytes: int
+    written_at: datetime
 
 
 class Swept(msgspec.Struct, frozen=True):

@@ -1,9 +1,11 @@
 """Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
 
 from local.additions import acting_roles, authorization
+from local.additions.athena import callers, queries
 from local.additions.cloudformation import (
     iot_logging,
     lifecycle,
+    named_queries,
     names,
     nested_change_sets,
     nested_stacks,
@@ -28,16 +30,19 @@ class Additions:
         acting_roles.install()
         alarms.install()
         authorization.install()
+        callers.install()
         composite_alarms.install()
         embedded_metrics.install()
         function_errors.install()
         lifecycle.install()
+        named_queries.install()
         names.install()
         nested_change_sets.install()
         nested_stacks.install()
         nested_update.install()
         network.install()
         notifications.install()
+        queries.install()
         retention.install()
         rotation.install()
         rule_sql.install()

@@ -68,6 +68,7 @@ def _of_ec2(one: Resource) -> Any:
 
 READERS: dict[str, Callable[[Resource], Any]] = {
     NESTED: lambda one: one.client("cloudformation").describe_stacks(StackName=one.id)["Stacks"][0]["Tags"],
+    "AWS::Athena::WorkGroup": _of_arn("athena", "workgroup/{}", "ResourceARN", "Tags"),
     "AWS::CloudTrail::Trail": lambda one: one.client("cloudtrail").list_tags(
         ResourceIdList=[one.arn("cloudtrail", f"trail/{one.id}")]
     )["ResourceTagList"][0]["TagsList"],
@@ -147,7 +148,7 @@ def test_every_resource_that_takes_tags_carries_the_seven_and_an_update_changes_
     settings = systems[environment].settings
     assert set(build.stack_tags(settings)) == SEVEN
     found = {one.type for one in resources(settings.region, settings.stack_name)}
-    assert found >= {"AWS::S3::Bucket", "AWS::Lambda::Function", *own}
+    assert found >= {"AWS::Athena::WorkGroup", "AWS::S3::Bucket", "AWS::Lambda::Function", *own}
     assert untagged(settings) == []
 
     revision = changed(settings, tags={"commit_sha": "a77e"})

@@ -17,6 +17,8 @@ FUNCTIONS = {
     "core.iam_actions.extract_iam_action": "(service, method, path, headers, body, query_params)",
     "app.call_service_handler_sync": "(handler, method, path, headers, body, query_params, timeout)",
     "core.arn.parse_arn": "(value)",
+    "core.iam_actions.extract_resource_arn": "(service, method, path, headers, body, query_params, region, account_id)",
+    "core.iam_evaluator.caller_arn": "()",
     "core.iam_evaluator._gather_role_policies": "(role_name, account_id)",
     "core.iam_evaluator._permissions_boundary": "(store, name, account_id)",
     "core.iam_evaluator.evaluate": "(ctx, policies, limits)",
@@ -26,6 +28,11 @@ FUNCTIONS = {
     "core.responses.get_region": "()",
     "core.responses.json_response": "(data, status, content_type)",
     "core.responses.request_scope": "(account_id, region)",
+    "services.athena._create_named_query": "(data)",
+    "services.athena._delete_named_query": "(data)",
+    "services.athena._run_duckdb": "(query, database, catalog)",
+    "services.athena._save_query_results": "(query_id)",
+    "services.athena._start_query_execution": "(data)",
     "services.cloudformation.changesets._find_change_set": "(cs_name, stack_name)",
     "services.cloudformation.changesets._resolve_props_for_diff": "(template, params, stack_name, stack_id)",
     "services.cloudformation.engine._evaluate_conditions": "(template, params)",
@@ -138,6 +145,10 @@ FUNCTIONS = {
 }
 
 STORES = {
+    "services.athena._DUCKDB_TYPE_MAP": "get",
+    "services.athena._executions": "items",
+    "services.athena._named_queries": "items",
+    "services.athena._workgroups": "get",
     "services.cloudformation._ACTION_HANDLERS": "update",
     "services.cloudformation._change_sets": "__setitem__",
     "services.cloudformation._stacks": "get",
@@ -156,6 +167,7 @@ STORES = {
     "services.cloudwatch_logs._log_groups": "__contains__",
     "services.dynamodb._tables": "get",
     "services.firehose._streams": "all_items",
+    "services.glue._tables": "get",
     "services.iam._roles": "get_scoped",
     "services.iot._MISSING": "__class__",
     "services.iot._RULE_ACTION_RESOURCE_KEYS": "__ior__",
@@ -205,6 +217,7 @@ def test_a_request_to_the_policy_evaluator_has_the_fields_that_we_give() -> None
 @pytest.mark.parametrize(
     "kind",
     [
+        "AWS::Athena::NamedQuery",
         "AWS::CloudTrail::Trail",
         "AWS::CloudWatch::CompositeAlarm",
         "AWS::EC2::FlowLog",
@@ -222,14 +235,21 @@ def test_cloudformation_does_not_know_a_resource_type_that_we_add(kind: str) -> 
 def test_cloudformation_hands_no_tags_to_the_types_that_we_tag() -> None:
     from ministack.services.cloudformation import provisioners
 
-    assert set(tags.STORES) <= set(provisioners._RESOURCE_HANDLERS)
-    assert not set(tags.STORES) & set(provisioners._STACK_TAG_PROPERTY)
+    ours = {*tags.STORES, *tags.TAGGED_ON_THEIR_OWN}
+    assert ours <= set(provisioners._RESOURCE_HANDLERS)
+    assert not ours & set(provisioners._STACK_TAG_PROPERTY)
 
 
 def test_a_resource_type_has_the_handlers_that_we_give() -> None:
     from ministack.services.cloudformation import provisioners
 
-    for kind in ("AWS::CloudFormation::Stack", "AWS::DynamoDB::Table", "AWS::Kinesis::Stream", "AWS::S3::Bucket"):
+    for kind in (
+        "AWS::Athena::WorkGroup",
+        "AWS::CloudFormation::Stack",
+        "AWS::DynamoDB::Table",
+        "AWS::Kinesis::Stream",
+        "AWS::S3::Bucket",
+    ):
         assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS[kind])
 
 

@@ -133,10 +133,11 @@ def test_the_index_by_sensor_type_is_spread_over_shards():
 
 
 def names(stack: Stack) -> set[str]:
-    """Names that a second deployment in the account would collide with."""
+    """Names that a second deployment in the account would collide with. Saved queries may share theirs."""
     return {
         f"{item['Type']} {item['Properties'][field]}"
         for item in stack.body["Resources"].values()
+        if item["Type"] != "AWS::Athena::NamedQuery"
         for field in NAMED
         if isinstance(item["Properties"].get(field), str | dict)
         and not (isinstance(item["Properties"][field], dict) and "Ref" in item["Properties"][field])

@@ -42,6 +42,7 @@ def test_the_walk_sees_policies_of_every_kind():
 
     assert kinds == {
         "AWS::EC2::VPCEndpoint",
+        "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Role",
         "AWS::IoT::Policy",
         "AWS::KMS::Key",

@@ -10,9 +10,11 @@ from tests.templates.walking import all_stacks
 SEVEN = {"CommitAuthor", "CommitSha", "Environment", "ManagedBy", "Owner", "Project", "Repository"}
 
 WITHOUT_TAGS = {
+    "AWS::Athena::NamedQuery": "its workgroup has them",
     "AWS::EC2::SecurityGroupEgress": "a rule of its group",
     "AWS::EC2::SubnetRouteTableAssociation": "a relation of two that have tags",
     "AWS::Glue::Database": "Glue can tag it, CloudFormation has no property for it",
+    "AWS::IAM::ManagedPolicy": "IAM can tag it, CloudFormation has no property for it",
     "AWS::IoT::Logging": "the account's",
     "AWS::KMS::Alias": "its key has them",
     "AWS::Lambda::EventInvokeConfig": "a setting of its function",

@@ -14,8 +14,9 @@ def install() -> None:
     from ministack.services import cloudwatch
     from ministack.services.cloudformation import provisioners
 
-    for kind, store in STORES.items():
+    for kind in (*STORES, *TAGGED_ON_THEIR_OWN):
         provisioners._STACK_TAG_PROPERTY[kind] = ("Tags", "list")
+    for kind, store in STORES.items():
         provisioners._RESOURCE_HANDLERS[kind] = _tagging(provisioners._RESOURCE_HANDLERS[kind], store)
     cloudwatch._validate_alarm_tag_arn = _accepting_dashboards(cloudwatch._validate_alarm_tag_arn)
 
@@ -68,6 +69,9 @@ STORES: dict[str, Callable[[str], Tags]] = {
     "AWS::S3::Bucket": _bucket,
 }
 """Resource type → where its service keeps the tags of a resource of this id."""
+
+TAGGED_ON_THEIR_OWN = ("AWS::Athena::WorkGroup",)
+"""Resource types whose tags MiniStack keeps, and only hands none to."""
 
 
 def _tagging(handler: Properties, store: Callable[[str], Tags]) -> Properties:

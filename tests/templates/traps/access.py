@@ -30,7 +30,8 @@ SECRET_SUFFIX = re.compile(r"-(\?{6}|\*)$")
 
 def faults_of_separate_policies(system: System) -> set[str]:
     """Trap 9: a policy that is no part of its role may come after what uses the role."""
-    faults = {f"{policy}: stands apart from its role" for policy in system.resources(*SEPARATE_POLICIES)}
+    apart = [policy for policy in system.resources(*SEPARATE_POLICIES) if policy.properties.get("Roles")]
+    faults = {f"{policy}: stands apart from its role" for policy in apart}
     for role in system.resources("AWS::IAM::Role"):
         if not role.properties.get("Policies"):
             faults.add(f"{role}: has no policy inline")

@@ -1,0 +1,1 @@
+"""Replaces the rewritten files of one optimization run in one Iceberg snapshot."""

@@ -1,0 +1,1 @@
+"""Takes old snapshots out of the table."""

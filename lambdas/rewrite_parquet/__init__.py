@@ -1,0 +1,1 @@
+"""Rewrites the rows of one task of an optimization run."""

@@ -1,0 +1,1 @@
+"""Deletes the files of the table that no snapshot names any more."""
