@@ -1,6 +1,7 @@
 """`python -m ops optimize`: rewrites files, expires snapshots and deletes orphans, or says what that would be."""
 
 import argparse
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +15,7 @@ from ops.functions import ask
 from ops.stack import Stack
 
 _STEPS = {"rewrite": "PlanOptimizationName", "expire": "ExpireSnapshotsName", "sweep": "SweepOrphansName"}
+_SHOWN = 20  # partitions; the planner names a hundred
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +37,14 @@ def would_rewrite(stack: Stack, run_input: dict[str, str]) -> dict[str, Any]:
     answer = ask(stack, _STEPS["rewrite"], {"run_id": "dry-run", "input": run_input, "dry_run": True})
     names = ("tasks", "groups", "files", "rows", "bytes", "skipped_files", "partitions")
     return {name: answer[name] for name in names}
+
+
+def reasons(rewrite: dict[str, Any]) -> dict[str, str]:
+    """Why files of a partition would be rewritten or left alone, by partition, of those that the planner names."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for one in rewrite["partitions"]:
+        found[one["partition"]].append(one["reason"])
+    return {partition: "; ".join(dict.fromkeys(told)) for partition, told in found.items()}
 
 
 def did(report: dict[str, Any]) -> str:
@@ -63,15 +73,15 @@ def _show_dry_run(found: dict[str, Any]) -> RenderableType:
         "expire": f"{count(expire['expired'], 'snapshot')}, and keep {expire['kept']:,}",
         "delete": f"{count(sweep['files'], 'orphan file')}, {size(sweep['bytes'])}{_waiting(sweep)}",
     }
-    partitions, snapshots, keys = rewrite["partitions"], expire["snapshots"], sweep["keys"]
-    rewritten = [(one["partition"], f"{one['files']:,}", size(one["bytes"]), one["reason"]) for one in partitions]
+    partitions, snapshots, keys = rewrite["partitions"][:_SHOWN], expire["snapshots"], sweep["keys"]
+    because = [(one["partition"], f"{one['files']:,}", size(one["bytes"]), one["reason"]) for one in partitions]
+    files = sum(one["files"] for one in partitions)
     expired = [(one["id"], _moment(one["time"])) for one in snapshots]
-    all_told = sum(one["files"] for one in partitions) == rewrite["files"]
     return Group(
         facts("an optimize run would", rows),
-        *_list("rewrite", ("partition", "files", "size", "because"), rewritten, all_told=all_told),
-        *_list("expire", ("snapshot", "of"), expired, all_told=len(snapshots) == expire["expired"]),
-        *_list("delete", ("orphan file",), [(key,) for key in keys], all_told=len(keys) == sweep["files"]),
+        *_list("rewrite", ("partition", "files", "size", "because"), because, files, _looked_at(rewrite)),
+        *_list("expire", ("snapshot", "of"), expired, len(snapshots), expire["expired"]),
+        *_list("delete", ("orphan file",), [(key,) for key in keys], len(keys), sweep["files"]),
     )
 
 
@@ -111,9 +121,16 @@ def _waiting(swept: dict[str, Any]) -> str:
     return f"; {count(waiting, 'file')}, {size(swept['waiting_bytes'])} not old enough" if waiting else ""
 
 
-def _list(title: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, all_told: bool) -> list[Table]:
-    """A table of the rows, or none; `all_told` when there are no others."""
-    table = Table(title=title if all_told else f"{title}, among others")
+def _looked_at(rewrite: dict[str, Any]) -> int:
+    """Files that are to be rewritten, and files that would be if they could."""
+    return int(rewrite["files"] + rewrite["skipped_files"])
+
+
+def _list(
+    title: str, headings: tuple[str, ...], rows: Sequence[tuple[str, ...]], told: int, there_are: int
+) -> list[Table]:
+    """A table of the rows, or none; the title says when they are not all."""
+    table = Table(title=title if told == there_are else f"{title}, among others")
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:

@@ -13,7 +13,7 @@ from ops.compact import would_compact
 from ops.figures import age, count, facts, size
 from ops.lake import load_table
 from ops.last_runs import last_runs, run_table
-from ops.optimize import rewrite_text, would_rewrite
+from ops.optimize import reasons, rewrite_text, would_rewrite
 from ops.partitions import partitions, worth_showing
 from ops.stack import Stack, find
 
@@ -93,7 +93,7 @@ def _table(stack: Stack) -> dict[str, Any] | None:
         return None
     snapshot = table.current_snapshot()
     found, rewrite = partitions(table), would_rewrite(stack, {})
-    reasons = {one["partition"]: one["reason"] for one in rewrite["partitions"]}
+    because = reasons(rewrite)
     return {
         "name": ".".join(table.name()),
         "location": table.location(),
@@ -104,7 +104,7 @@ def _table(stack: Stack) -> dict[str, Any] | None:
         "changed_at": datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC).isoformat() if snapshot else None,
         "partitions": len(found),
         "some_partitions": [
-            one._asdict() | {"rewrite": reasons.get(one.partition)} for one in worth_showing(found, reasons)
+            one._asdict() | {"rewrite": because.get(one.partition)} for one in worth_showing(found, because)
         ],
         "optimize": rewrite,
     }

@@ -11,7 +11,7 @@ from sensors.counts import UnbalancedError
 from tests.stepfunctions.graphs import Graph, graphs
 
 BASES = (CompactionError, OptimizationError)
-FOREIGN = ("States.", "Lambda.")
+FOREIGN = ("States.", "Lambda.", "StepFunctions.")
 
 
 def raised() -> set[str]:

@@ -41,7 +41,10 @@ PLANNED = {
     "rows": 3_000_000,
     "bytes": 34_000_000,
     "skipped_files": 3,
-    "partitions": [{"partition": "measured_at_day=2026-11-20", "files": 12, "bytes": 34_000_000, "reason": "small"}],
+    "partitions": [
+        {"partition": "measured_at_day=2026-11-20", "files": 12, "bytes": 34_000_000, "reason": "small"},
+        {"partition": "measured_at_day=2026-11-20", "files": 3, "bytes": 9_000, "reason": "left alone: deletes"},
+    ],
 }
 EXPIRABLE = {"expired": 1, "kept": 10, "snapshots": [{"id": "7317", "time": 1_795_251_600_000}]}
 ORPHANS = {
@@ -140,10 +143,15 @@ def test_a_dry_run_of_optimize_tells_what_would_be_rewritten_and_why_expired_and
         assert text in told
 
 
+def test_the_reasons_of_a_partition_are_told_together() -> None:
+    assert optimize.reasons(PLANNED) == {"measured_at_day=2026-11-20": "small; left alone: deletes"}
+
+
 def test_where_there_is_nothing_to_do_no_empty_table_is_shown() -> None:
     planned = PLANNED | {"tasks": 0, "skipped_files": 0, "partitions": []}
     nothing = {"rewrite": planned, "expire": EXPIRABLE | {"snapshots": []}, "sweep": ORPHANS | {"keys": []}}
 
+    assert "rewrite, among others" not in printed(optimize.MACHINE.show_dry_run(OPTIMIZE_DRY_RUN))
     assert "because" not in printed(optimize.MACHINE.show_dry_run(nothing))
     assert "rewrite │ nothing " in printed(optimize.MACHINE.show_dry_run(nothing))
 
