@@ -74,7 +74,9 @@ def _show_dry_run(found: dict[str, Any]) -> RenderableType:
         "delete": f"{count(sweep['files'], 'orphan file')}, {size(sweep['bytes'])}{_waiting(sweep)}",
     }
     partitions, snapshots, keys = rewrite["partitions"][:_SHOWN], expire["snapshots"], sweep["keys"]
-    because = [(one["partition"], f"{one['files']:,}", size(one["bytes"]), one["reason"]) for one in partitions]
+    because = [
+        (one["partition"] or "others", f"{one['files']:,}", size(one["bytes"]), one["reason"]) for one in partitions
+    ]
     files = sum(one["files"] for one in partitions)
     expired = [(one["id"], _moment(one["time"])) for one in snapshots]
     return Group(
