@@ -12,6 +12,7 @@ from rich.table import Table
 from ops import running
 from ops.figures import count, facts, size
 from ops.functions import ask
+from ops.partitions import short
 from ops.stack import Stack
 
 _STEPS = {"rewrite": "PlanOptimizationName", "expire": "ExpireSnapshotsName", "sweep": "SweepOrphansName"}
@@ -74,9 +75,7 @@ def _show_dry_run(found: dict[str, Any]) -> RenderableType:
         "delete": f"{count(sweep['files'], 'orphan file')}, {size(sweep['bytes'])}{_waiting(sweep)}",
     }
     partitions, snapshots, keys = rewrite["partitions"][:_SHOWN], expire["snapshots"], sweep["keys"]
-    because = [
-        (one["partition"] or "others", f"{one['files']:,}", size(one["bytes"]), one["reason"]) for one in partitions
-    ]
+    because = [(short(one["partition"]), f"{one['files']:,}", size(one["bytes"]), one["reason"]) for one in partitions]
     files = sum(one["files"] for one in partitions)
     expired = [(one["id"], _moment(one["time"])) for one in snapshots]
     return Group(

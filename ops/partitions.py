@@ -4,9 +4,8 @@ import statistics
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from pyiceberg.table import Table
-
 from optimization.inventory import LiveFile, inventory
+from pyiceberg.table import Table
 
 SHOWN = 5
 OTHERS = ""
@@ -38,6 +37,11 @@ def worth_showing(found: Collection[Partition], worst: Collection[str] = ()) -> 
     most = sorted(found, key=lambda one: -one.files)[:SHOWN]
     named = [one for one in found if one.partition in worst][-SHOWN:]
     return sorted({*newest, *most, *named}, reverse=True)
+
+
+def short(partition: str) -> str:
+    """A partition's day or hour alone, as people read it."""
+    return partition.rpartition("=")[2] or "others"
 
 
 def _measured(partition: str, files: Sequence[LiveFile]) -> Partition:

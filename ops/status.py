@@ -14,7 +14,7 @@ from ops.figures import age, count, facts, size
 from ops.lake import load_table
 from ops.last_runs import last_runs, run_table
 from ops.optimize import reasons, rewrite_text, would_rewrite
-from ops.partitions import partitions, worth_showing
+from ops.partitions import partitions, short, worth_showing
 from ops.stack import Stack, find
 
 MACHINES = (compact.MACHINE, optimize.MACHINE)
@@ -153,7 +153,5 @@ def _partition_table(found: dict[str, Any]) -> Table:
     table.add_column("to optimize", overflow="fold")
     for one in some:
         sizes = (size(one[name]) for name in ("smallest", "median", "largest"))
-        table.add_row(
-            one["partition"].rpartition("=")[2], f"{one['files']:,}", f"{one['rows']:,}", *sizes, one["rewrite"]
-        )
+        table.add_row(short(one["partition"]), f"{one['files']:,}", f"{one['rows']:,}", *sizes, one["rewrite"])
     return table
