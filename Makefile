@@ -33,13 +33,14 @@ bench: .venv/ready
 	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
 	@touch $@
 
-# Resolve requirements*.in (this repository, its checks and measurements) and lambdas/*/requirements.in (each function's zip) again.
+# Resolve requirements*.in (this repository, its checks, measurements and readers) and lambdas/*/requirements.in (each function's zip) again.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 IN_THE_RUNTIME := $(addprefix --no-emit-package ,boto3 botocore s3transfer jmespath python-dateutil six urllib3)
 lock: .venv/ready
 	$(LOCK) --python-version 3.11 requirements.in -o requirements.lock
 	$(LOCK) --python-version 3.11 -c requirements.lock requirements-checks.in -o requirements-checks.lock
 	$(LOCK) --python-version 3.11 -c requirements.lock requirements-bench.in -o requirements-bench.lock
+	$(LOCK) --python-version 3.11 -c requirements.lock -c requirements-bench.lock requirements-readers.in -o requirements-readers.lock
 	$(LOCK) --python-version 3.11 requirements-rulepacks.in -o requirements-rulepacks.lock
 	for list in lambdas/*/requirements.in; do \
 	  $(LOCK) --python-version 3.11 -c requirements.lock $(IN_THE_RUNTIME) $$list -o $${list%.in}.txt || exit 1; done

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NotConnectedError
 from pyiceberg.exceptions import CommitFailedException
 
 from compaction.errors import CommitConflict
@@ -37,7 +38,7 @@ def commit(what: str, attempt: Callable[[], Answer], sleep: Callable[[float], No
             sleep(_FIRST_WAIT_S * 2 ** (number - 1))
         try:
             return attempt()
-        except (CommitFailedException, HTTPClientError) as error:
+        except (CommitFailedException, NotConnectedError, HTTPClientError) as error:
             cause = error
         except ClientError as error:
             if error_code(error) not in _PASSING:

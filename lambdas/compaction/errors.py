@@ -38,7 +38,7 @@ class CountsDoNotBalance(CompactionError):  # noqa: N818
 
 
 class FileMismatch(CompactionError):  # noqa: N818
-    """A Parquet file is missing, or does not hold the rows its result says."""
+    """A Parquet file is missing, does not hold the rows its result says, or does not fit the table."""
 
 
 class LedgerIncomplete(CompactionError):  # noqa: N818

@@ -51,8 +51,8 @@ def _read(io: FileIO, path: str) -> Footer | None:
         return None
     except pa.ArrowInvalid as error:
         raise FileMismatch(f"{path} has no footer that can be read: {error}. Start a new run.") from None
-    first_device_id, last_device_id = _range(metadata, "device_id")
-    first_measured_at, last_measured_at = _range(metadata, "measured_at")
+    first_device_id, last_device_id = range_of(metadata, "device_id")
+    first_measured_at, last_measured_at = range_of(metadata, "measured_at")
     checksum = (metadata.metadata or {}).get(KEYS_METADATA.encode())
     return Footer(
         rows=metadata.num_rows,
@@ -65,7 +65,7 @@ def _read(io: FileIO, path: str) -> Footer | None:
     )
 
 
-def _range(metadata: pq.FileMetaData, column: str) -> tuple[Any, Any]:
+def range_of(metadata: pq.FileMetaData, column: str) -> tuple[Any, Any]:
     """Smallest and largest value of a column over all row groups, None and None when a group has no statistics."""
     number = metadata.schema.names.index(column)
     groups = [metadata.row_group(group).column(number).statistics for group in range(metadata.num_row_groups)]

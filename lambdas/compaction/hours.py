@@ -69,19 +69,25 @@ def window_of(run_input: object, now: datetime, grace_minutes: int) -> Window:
     Times are ISO-8601; one without an offset is UTC. A `to` beyond the closed hours is taken as it is: that is how a
     person asks for an hour that is still open. Raises InvalidInput naming the field and the reason.
     """
+    start, end = range_of(run_input)
+    return Window(
+        floor_hour(start) if start else None,
+        ceil_hour(end) if end else closed_until(now, grace_minutes),
+        every_closed=start is None and end is None,
+    )
+
+
+def range_of(run_input: object) -> tuple[datetime | None, datetime | None]:
+    """`from` and `to` of a run's input, in UTC, None where it has none. Raises InvalidInput as `window_of` does."""
     if not isinstance(run_input, dict):
-        raise InvalidInput("input: not an object. Write {} for every closed hour, or give 'from' and 'to'.")
+        raise InvalidInput("input: not an object. Write {}, or give 'from' and 'to'.")
     unknown = sorted(set(run_input) - {"from", "to"})
     if unknown:
         raise InvalidInput(f"{unknown[0]}: unknown field. The input takes 'from' and 'to', both optional.")
     start, end = (_moment(field, run_input.get(field)) for field in ("from", "to"))
     if start and end and start >= end:
         raise InvalidInput(f"from: {start.isoformat()} is not before 'to', {end.isoformat()}. The range is half-open.")
-    return Window(
-        floor_hour(start) if start else None,
-        ceil_hour(end) if end else closed_until(now, grace_minutes),
-        every_closed=start is None and end is None,
-    )
+    return start, end
 
 
 def _moment(field: str, value: object) -> datetime | None:

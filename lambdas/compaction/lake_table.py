@@ -18,12 +18,16 @@ from pyiceberg.types import DoubleType, MapType, NestedField, StringType, Timest
 
 from compaction.ahead import ahead
 from compaction.columns import table_schema
-from compaction.runs import RUN_ID_PROPERTY, TABLE, RunSnapshot
+from compaction.errors import FileMismatch
+from compaction.runs import TABLE, RunSnapshot, Snapshot, published
 
+# a commit is tried again by us, after looking for other runs again; PyIceberg would only rebase, on whatever they did
+_NO_REBASE = {"commit.retry.num-retries": "0"}
 PROPERTIES = {
-    # a commit is tried again by us, after looking for other runs again; PyIceberg would only rebase
-    "commit.retry.num-retries": "0",
+    **_NO_REBASE,
     "write.parquet.compression-codec": "zstd",
+    # devices of a plant share more than the 16 characters that bounds are cut to: none of its files could be left out
+    "write.metadata.metrics.column.device_id": "full",
 }
 
 _TRANSFORMS: dict[str, Transform[Any, Any]] = {"day": DayTransform(), "hour": HourTransform()}
@@ -67,12 +71,13 @@ class LakeTable(msgspec.Struct, frozen=True):
         """Publish Parquet files, or none, in one snapshot with these properties, and answer its id.
 
         Columns for newly declared metrics and another partitioning, if the settings have them, are part of the same
-        transaction. Raises pyiceberg's CommitFailedException when the table changed since it was loaded.
+        transaction. Raises pyiceberg's CommitFailedException when the table changed since it was loaded, FileMismatch
+        when a file has a column or a span of time that the table, with these settings, cannot take.
         """
-        with table.transaction() as transaction:
+        with _transaction(table) as transaction:
             self._follow_settings(transaction)
             if paths:
-                transaction.add_files(list(paths), snapshot_properties=dict(properties), check_duplicate_files=False)
+                self._add(transaction, paths, properties)
             else:
                 with transaction.update_snapshot(snapshot_properties=dict(properties)).fast_append():
                     pass
@@ -86,7 +91,7 @@ class LakeTable(msgspec.Struct, frozen=True):
         The rest is as for `extend`. The snapshot's operation is `overwrite`, since duplicates are left out; `replace`
         would say that no row is (https://iceberg.apache.org/spec/#optional-snapshot-summary-fields).
         """
-        with table.transaction() as transaction:
+        with _transaction(table) as transaction:
             self._follow_settings(transaction)
             metadata = transaction.table_metadata
             if metadata.name_mapping() is None:  # our files have names, and no field ids
@@ -106,6 +111,15 @@ class LakeTable(msgspec.Struct, frozen=True):
             raise RuntimeError(f"{self.location}: a commit went through, but the table has no snapshot")
         return snapshot.snapshot_id
 
+    def _add(self, transaction: Transaction, paths: Sequence[str], properties: Mapping[str, str]) -> None:
+        try:
+            transaction.add_files(list(paths), snapshot_properties=dict(properties), check_duplicate_files=False)
+        except ValueError as error:
+            raise FileMismatch(
+                f"The files of {paths[0]} and {len(paths) - 1} more do not fit the table with the settings of now: "
+                f"{error} If the settings changed since the files were written, start a new run."
+            ) from error
+
     def _follow_settings(self, transaction: Transaction) -> None:
         known = set(transaction.table_metadata.schema().column_names)
         new = [name for name in self.metrics if name not in known]
@@ -122,14 +136,24 @@ class LakeTable(msgspec.Struct, frozen=True):
                 spec.add_field("measured_at", wanted, _partition_name(self.partition_by))
 
 
+def _transaction(table: Table) -> Transaction:
+    """A transaction that is not rebased, even if somebody took the property from the table."""
+    table.metadata.properties.update(_NO_REBASE)  # of what is loaded: nothing of it is written
+    return table.transaction()
+
+
 def committed(table: Table) -> list[RunSnapshot]:
-    """The runs that have a snapshot, newest first."""
-    found = []
-    for snapshot in sorted(table.metadata.snapshots, key=lambda one: -(one.sequence_number or 0)):
-        properties = snapshot.summary.additional_properties if snapshot.summary else {}
-        if run_id := properties.get(RUN_ID_PROPERTY):
-            found.append(RunSnapshot(run_id, snapshot.snapshot_id, properties))
-    return found
+    """The runs in the table's history, newest first."""
+    snapshots = (
+        Snapshot(
+            one.snapshot_id,
+            one.parent_snapshot_id,
+            one.sequence_number or 0,
+            one.summary.additional_properties if one.summary else {},
+        )
+        for one in table.metadata.snapshots
+    )
+    return published(snapshots, table.metadata.current_snapshot_id)
 
 
 def iceberg_schema(metrics: Sequence[str]) -> Schema:

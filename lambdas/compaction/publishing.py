@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
+from pyiceberg.table import Table
 
 from compaction import archive, runs
 from compaction.age import refuse_old
@@ -81,22 +82,28 @@ class Publisher:
         return plan
 
     def _commit(self, report: Report, files: Sequence[FileResult]) -> int:
-        return commit(f"Run {report.run_id}", lambda: self._commit_once(report, files), self._sleep)
-
-    def _commit_once(self, report: Report, files: Sequence[FileResult]) -> int:
-        """One attempt, on the table as it is now: whoever commits in between makes it fail, and all is checked anew."""
-        table = self._table.load()
-        before = committed(table)
-        published = next((run.snapshot_id for run in before if run.run_id == report.run_id), None)
-        if published is not None:  # by an attempt whose answer was lost
+        """Check what nobody else changes, once, and commit; the snapshot's id."""
+        what = f"Run {report.run_id}"
+        table = commit(what, self._table.load, self._sleep)
+        if (published := _published(table, report.run_id)) is not None:
             return published
         refuse_old(self._store, plan_key(report.run_id), self._orphan_days, self._now)
-        self._ledger.heal(before)
-        self._refuse_overlap(report.run_id)
         verify_archive(in_order(self._plan(report.run_id)), self._archive_from)
-        location = f"s3://{self._store.bucket}/"
-        verify_footers(table.io, location, files)
-        return self._table.extend(table, [location + file.key for file in files], self._properties(report))
+        verify_footers(table.io, self._location, files)
+        return commit(what, lambda: self._commit_once(report, files), self._sleep)
+
+    def _commit_once(self, report: Report, files: Sequence[FileResult]) -> int:
+        """One attempt, on the table as it is now: whoever commits in between makes it fail, and is looked for anew."""
+        table = self._table.load()
+        if (published := _published(table, report.run_id)) is not None:  # by an attempt whose answer was lost
+            return published
+        self._ledger.heal(committed(table))
+        self._refuse_overlap(report.run_id)
+        return self._table.extend(table, [self._location + file.key for file in files], self._properties(report))
+
+    @property
+    def _location(self) -> str:
+        return f"s3://{self._store.bucket}/"
 
     def _refuse_overlap(self, run_id: str) -> None:
         """Raise ObjectsAlreadyCommitted when a run that was committed since the plan holds objects of the plan."""
@@ -116,3 +123,8 @@ class Publisher:
         counts = {f"sensorkeep.{name.replace('_', '-')}": str(getattr(report, name)) for name in names}
         settled = runs.settled_by(self._store, report.run_id)
         return {runs.RUN_ID_PROPERTY: report.run_id, **counts, **({runs.SETTLED_PROPERTY: settled} if settled else {})}
+
+
+def _published(table: Table, run_id: str) -> int | None:
+    """The snapshot of a run, or None when the table's history has none."""
+    return next((run.snapshot_id for run in committed(table) if run.run_id == run_id), None)

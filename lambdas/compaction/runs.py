@@ -1,10 +1,11 @@
 """The runs that are committed, as the table's snapshots say, and what a run has written down about itself.
 
-A run is committed if, and only if, its id is in the properties of a snapshot of the table; a run without a row has a
-snapshot without a file. Which objects it holds is in its plan, and, by object, in the ledger.
+A run is committed if, and only if, its id is in the properties of a snapshot of the table's history, which has a
+snapshot without a file for a run without a row; a run that a rollback took out of it is not committed any more. Which
+objects a run holds is in its plan, and, by object, in the ledger.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -28,14 +29,18 @@ class RunSnapshot(msgspec.Struct, frozen=True):
     properties: Mapping[str, str]
 
 
-class _Snapshot(msgspec.Struct, rename="kebab"):
+class Snapshot(msgspec.Struct, rename="kebab"):
+    """What compaction reads of a snapshot in the table's metadata."""
+
     snapshot_id: int
+    parent_snapshot_id: int | None = None
     sequence_number: int = 0
-    summary: dict[str, str] = {}
+    summary: Mapping[str, str] = {}
 
 
-class _TableMetadata(msgspec.Struct):
-    snapshots: list[_Snapshot] = []
+class _TableMetadata(msgspec.Struct, rename="kebab"):
+    snapshots: list[Snapshot] = []
+    current_snapshot_id: int | None = None
 
 
 def write_plan(store: Store, run_id: str, lines: Any, settled_until: datetime | None) -> bool:
@@ -52,7 +57,7 @@ def read_plan(store: Store, run_id: str) -> Iterator[Task] | None:
 
 def settled_by(store: Store, run_id: str) -> str | None:
     """The time before which nothing waits once the planned run is committed; None for a run over chosen hours."""
-    return store.metadata(plan_key(run_id)).get(_SETTLED_METADATA)
+    return (store.metadata(plan_key(run_id)) or {}).get(_SETTLED_METADATA)
 
 
 def read_report(store: Store, run_id: str) -> Report | None:
@@ -72,12 +77,31 @@ def committed(glue: Any, s3: Any, database: str) -> list[RunSnapshot]:
         return []
     bucket, _, key = table["Parameters"]["metadata_location"].removeprefix("s3://").partition("/")
     body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    snapshots = msgspec.json.decode(body, type=_TableMetadata).snapshots
+    metadata = msgspec.json.decode(body, type=_TableMetadata)
+    return published(metadata.snapshots, metadata.current_snapshot_id)
+
+
+def published(snapshots: Iterable[Snapshot], current: int | None) -> list[RunSnapshot]:
+    """The runs in the history of the snapshot `current`, newest first."""
     return [
         RunSnapshot(run_id, snapshot.snapshot_id, snapshot.summary)
-        for snapshot in sorted(snapshots, key=lambda one: -one.sequence_number)
+        for snapshot in _history(snapshots, current)
         if (run_id := snapshot.summary.get(RUN_ID_PROPERTY))
     ]
+
+
+def _history(snapshots: Iterable[Snapshot], current: int | None) -> list[Snapshot]:
+    """The snapshot, those that led to it, and all that are older than these: there expiry has broken the chain."""
+    by_age = sorted(snapshots, key=lambda one: -one.sequence_number)
+    history: list[Snapshot] = []
+    wanted = current
+    for snapshot in by_age:
+        if snapshot.snapshot_id == wanted:
+            history.append(snapshot)
+            wanted = snapshot.parent_snapshot_id
+    if history:
+        history += [one for one in by_age if one.sequence_number < history[-1].sequence_number]
+    return history
 
 
 def settled_until(newest_first: Sequence[RunSnapshot]) -> datetime | None:

@@ -49,9 +49,14 @@ class Store:
         """Write an object, replacing what was there."""
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=body)
 
-    def metadata(self, key: str) -> dict[str, str]:
-        """The metadata that an object was written with. Raises ClientError when there is no object."""
-        return dict(self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"])
+    def metadata(self, key: str) -> dict[str, str] | None:
+        """The metadata that an object was written with, or None when there is no object."""
+        try:
+            return dict(self._s3.head_object(Bucket=self.bucket, Key=key)["Metadata"])
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                return None
+            raise
 
     def written_at(self, key: str) -> datetime:
         """When an object was written. Raises ClientError when there is no object."""

@@ -42,7 +42,7 @@ def verify_results(store: Store, run_id: str, plan: Iterable[Task]) -> tuple[Rep
     if missing:
         raise ResultMissing(
             f"Run {run_id} has no result of {len(missing)} of its {tasks} tasks, the first is task {missing[0]}. "
-            "Redrive the execution or start a new run."
+            "Start a new run."
         )
     return _report(run_id, tasks, objects, archive_bytes, counts, files), files
 

@@ -23,13 +23,16 @@ Key = tuple[str, int]
 class SourceFile(msgspec.Struct, frozen=True):
     """A data file of the table as it was planned: key in the processed bucket, rows, bytes.
 
-    `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing.
+    `key_checksum` is what its footer says of its keys (`compaction.checksum`); None where it says nothing. No row is
+    before the key `first` or after `last`; None where that is not known.
     """
 
     key: str
     rows: int
     bytes: int
     key_checksum: str | None = None
+    first: Key | None = None
+    last: Key | None = None
 
 
 class Group(msgspec.Struct, frozen=True):

@@ -25,7 +25,8 @@ from optimization.manifests import Group, RewriteResult, RewriteTask, SourceResu
 from optimization.ranges import KeyRange
 from optimization.reading import Copy, fetch, rows, rows_schema
 
-_MOST_OF_TARGET = 1.8  # a task is about one file: what it has above the target is no file of its own
+MOST_OF_TARGET = 1.8
+"""In one file: a task is about one file, and what it has above the target size is no file of its own."""
 
 
 class Rewriter(msgspec.Struct, frozen=True):
@@ -78,7 +79,7 @@ class Rewriter(msgspec.Struct, frozen=True):
             with path.open("rb") as file:
                 store.write(key, file)
 
-        file_bytes = int(self.file_bytes * _MOST_OF_TARGET)
+        file_bytes = int(self.file_bytes * MOST_OF_TARGET)
         return Files(Format(group.metrics, self.partition_by, file_bytes, self.bloom_filter), name, folder, publish)
 
 

@@ -96,7 +96,7 @@ class Sweeper(msgspec.Struct, frozen=True):
             listed = self.store.lines(orphans_key(run_id)) or iter(())
         swept = _Counted()
         self._delete(swept.each(self._orphans(listed, named)))
-        waiting = self.store.metadata(orphans_key(run_id))
+        waiting = self.store.metadata(orphans_key(run_id)) or {}
         return Swept(swept.files, swept.bytes, int(waiting[_WAITING_FILES]), int(waiting[_WAITING_BYTES]))
 
     def dry_run(self) -> dict[str, Any]:

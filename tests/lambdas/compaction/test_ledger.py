@@ -219,6 +219,31 @@ def test_what_is_too_much_for_one_run_is_left_to_the_next(memory_lake: Lake, mon
     assert settled() == CLOSED.end
 
 
+def test_a_run_takes_no_more_bytes_than_its_commit_can_publish(
+    memory_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "MAX_TASKS", 2)
+    keys = [memory_lake.put("a", [reading()], HOUR + timedelta(hours=number)) for number in range(3)]
+    size = max(len(memory_lake.s3.buckets[memory_lake.raw][key].body) for key in keys)
+
+    memory_lake.run("one", task_bytes=size)
+
+    assert planned(memory_lake, "one") == keys[:2]
+    assert runs.settled_until(runs.committed(memory_lake.glue, memory_lake.s3, "")) == HOUR + timedelta(hours=2)
+    assert memory_lake.planner(size).dry_run(CLOSED)[0].objects == 1
+
+
+def test_an_object_that_is_too_large_for_a_run_is_a_run_of_its_own(
+    memory_lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "MAX_TASKS", 2)
+    keys = [memory_lake.put(f"{number}", [reading()]) for number in range(2)]
+
+    for number, key in enumerate(keys):
+        memory_lake.run(f"{number}", task_bytes=1)
+        assert planned(memory_lake, f"{number}") == [key]
+
+
 def test_an_object_that_changed_since_the_plan_is_not_published(memory_lake: Lake) -> None:
     memory_lake.put("a", [reading()])
     memory_lake.put("b", [reading()])

@@ -1,0 +1,59 @@
+"""What the plan reads of data files: where the keys of each begin and end, and a sample of the keys of some."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyiceberg.io import FileIO
+
+from compaction.columns import table_schema
+from compaction.footers import range_of
+from compaction.manifests import FIRST_KEY_METADATA, KEYS_METADATA, LAST_KEY_METADATA
+from optimization.choosing import Placed
+from optimization.inventory import LiveFile
+from optimization.manifests import Key
+
+_FIRST_TIME: Final = -(2**63)
+_LAST_TIME: Final = 2**63 - 1
+_AFTER_ALL_DEVICES: Final = "\U0010ffff"
+_SAMPLED_KEYS: Final = 8  # of a row group: with the row groups that are looked at, some 64 keys a task
+
+
+def place(io: FileIO, file: LiveFile, metrics: Sequence[str]) -> Placed | None:
+    """Where a file's keys lie, by its footer; None when it has columns that it would lose if it were rewritten.
+
+    A file that was not written by the compaction counts as unsorted, with keys as far as its statistics go. Raises
+    OSError and pyarrow's ArrowInvalid for a file that cannot be read.
+    """
+    with io.new_input(file.path).open() as stream:
+        metadata = pq.read_metadata(stream)
+    if not set(metadata.schema.to_arrow_schema().names).issubset(table_schema(metrics).names):
+        return None
+    said = metadata.metadata or {}
+    checksum = said.get(KEYS_METADATA.encode())
+    ends = [said.get(name.encode()) for name in (FIRST_KEY_METADATA, LAST_KEY_METADATA)]
+    if checksum is None or None in ends:
+        first, last = range_of(metadata, "device_id")
+        return Placed(
+            file,
+            first=(first or "", _FIRST_TIME),
+            last=(last or _AFTER_ALL_DEVICES, _LAST_TIME),
+            is_sorted=False,
+            key_checksum=checksum.decode() if checksum else None,
+        )
+    first, last = (msgspec.json.decode(end or b"", type=Key) for end in ends)
+    return Placed(file, first, last, is_sorted=True, key_checksum=checksum.decode())
+
+
+def sample(io: FileIO, file: LiveFile, where: float) -> list[Key]:
+    """Some keys of the row group that is so far into a file, from 0 for the first to 1 for the last."""
+    with io.new_input(file.path).open() as stream:
+        content = pq.ParquetFile(stream, read_dictionary=["device_id"])
+        number = min(int(where * content.num_row_groups), content.num_row_groups - 1)
+        rows = content.read_row_group(number, columns=["device_id", "measured_at"])
+    step = rows.num_rows / _SAMPLED_KEYS
+    rows = rows.take(sorted({int((place + 0.5) * step) for place in range(_SAMPLED_KEYS)}))
+    moments = rows["measured_at"].cast(pa.timestamp("ms", "UTC"), safe=False).cast(pa.int64())
+    return list(zip(rows["device_id"].to_pylist(), moments.to_pylist(), strict=True))

@@ -1,0 +1,35 @@
+"""Cutting a group into ranges of keys of about equal bytes, by a sample of its keys.
+
+What the sample is decides how even the ranges are, and nothing else: together they are always all keys, each once.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
+
+from optimization.manifests import Key
+
+Range = tuple[Key | None, Key | None]
+"""Keys from the first on, before the second; None is no bound."""
+
+
+def split(sample: Iterable[Key], parts: int) -> list[Range]:
+    """At most this many ranges, in order, with about as many keys of the sample in each; fewer where keys are equal."""
+    ordered = sorted(sample)
+    cuts = {ordered[len(ordered) * number // parts] for number in range(1, parts)} if ordered else set()
+    cuts -= set(ordered[:1])  # nothing is before the first
+    return list(pairwise([None, *sorted(cuts), None]))
+
+
+def spread(sizes: Sequence[int], count: int) -> Iterator[tuple[int, float]]:
+    """This many places, evenly over things of these sizes put one after the other: the thing, and how far into it.
+
+    The larger a thing, the more of them fall on it, so that each stands for as many bytes.
+    """
+    total = sum(sizes)
+    ends = list(accumulate(sizes))
+    number = 0
+    for place in range(count if total else 0):
+        at = (place + 0.5) * total / count
+        while ends[number] <= at:
+            number += 1
+        yield number, 1 - (ends[number] - at) / sizes[number]
