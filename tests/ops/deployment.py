@@ -1,5 +1,6 @@
 """A stack in miniature on the embedded AWS: the machines with their real functions, and outputs that name them."""
 
+import functools
 import io
 import json
 import time
@@ -131,11 +132,12 @@ def _policy(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+@functools.cache
 def _code() -> bytes:
     """Our own packages and the settings; the embedded AWS lends functions the packages of this environment."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for path in sorted((ROOT / "lambdas").glob("*/*.py")):
+        for path in sorted((ROOT / "lambdas").rglob("*.py")):
             archive.write(path, path.relative_to(ROOT / "lambdas"))
         archive.writestr("settings.json", json.dumps(load("local", {}).model_dump(mode="json")))
     return packed.getvalue()

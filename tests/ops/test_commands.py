@@ -57,9 +57,7 @@ def test_compact_follows_a_run_to_its_figures_and_status_and_query_see_them(
 def test_the_same_reads_well_on_a_terminal(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     deployment.lake.put("a", [reading(humidity=1), b"garbage"], PAST)
 
-    assert main(["compact", "--follow"]) == 0
-    for arguments in (["compact", "--follow"], ["optimize", "--dry-run"], ["optimize", "--follow"], ["status"]):
-        assert main(arguments) == 0
+    assert [main(["compact", "--follow"]), main(["compact", "--follow"]), main(["status"])] == [0, 0, 0]
     assert main(["query", "select count(*) as n from readings"]) == 0
 
     shown = capsys.readouterr().out
@@ -75,7 +73,7 @@ def test_the_same_reads_well_on_a_terminal(deployment: Deployment, capsys: pytes
         assert text in shown
 
 
-def test_optimize_says_what_it_would_do_does_it_and_status_tells_before_and_after(
+def test_optimize_says_what_it_would_do_as_status_does_and_does_it(
     deployment: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for run_id in ("one", "two"):
@@ -86,20 +84,14 @@ def test_optimize_says_what_it_would_do_does_it_and_status_tells_before_and_afte
     assert (code, would["rewrite"]["tasks"], would["rewrite"]["files"]) == (0, 1, 2)
     assert (would["expire"]["expired"], would["sweep"]["files"]) == (0, 0)
 
-    _, before = call(capsys, "status")
-    (partition,) = before["table"]["some_partitions"]
+    _, found = call(capsys, "status")
+    (partition,) = found["table"]["some_partitions"]
     assert (partition["files"], partition["rows"], partition["rewrite"]) == (2, 4, "overlapping")
-    assert before["table"]["optimize"] == would["rewrite"]
+    assert found["table"]["optimize"] == would["rewrite"]
 
     code, report = call(capsys, "optimize", "--follow")
     assert (code, report["status"], report["rewritten"]["files_after"]) == (0, "SUCCEEDED", 1)
     assert report["rewritten"]["duplicates"] == 1
-
-    _, after = call(capsys, "status")
-    (partition,) = after["table"]["some_partitions"]
-    assert (partition["files"], partition["rows"], partition["rewrite"]) == (1, 3, None)
-    (last,) = after["runs"]["optimize"]
-    assert (last["run_id"], last["did"]["rewritten"]) == (report["run_id"], report["rewritten"])
 
 
 def test_rows_that_are_too_wide_are_shown_value_by_value(capsys: pytest.CaptureFixture[str]) -> None:
