@@ -20,6 +20,7 @@ WATCHED = {
     "ProcessReadingsName": "Function that stores readings",
     "EventSourceId": "Event source mapping of that function",
     "CompactStateMachineArn": "State machine of the compaction",
+    "StartRunStateMachineArn": "State machine that starts the others for their schedules",
     "PlanCompactionName": "First step of the compaction",
     "WriteParquetName": "Second step of the compaction",
     "CommitTableName": "Last step of the compaction",

@@ -17,7 +17,6 @@ from pyiceberg.manifest import (
     DataFile,
     DataFileContent,
     FileFormat,
-    ManifestContent,
     ManifestEntry,
     ManifestEntryStatus,
     ManifestFile,
@@ -151,7 +150,7 @@ def _entries(io: FileIO, manifest: ManifestFile, spans: _Spans, location: str) -
                 continue
             found = entry.data_file
             span = spans.span(manifest.partition_spec_id, found)
-            if manifest.content == ManifestContent.DELETES:
+            if found.content != DataFileContent.DATA:
                 yield _Entry(span, None)
                 continue
             sequence = entry.sequence_number

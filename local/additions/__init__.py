@@ -1,6 +1,6 @@
 """Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
 
-from local.additions import acting_roles, authorization
+from local.additions import acting_roles, authorization, map_results, schedule_attributes
 from local.additions.athena import callers, queries
 from local.additions.cloudformation import (
     iot_logging,
@@ -35,6 +35,7 @@ class Additions:
         embedded_metrics.install()
         function_errors.install()
         lifecycle.install()
+        map_results.install()
         named_queries.install()
         names.install()
         nested_change_sets.install()
@@ -46,6 +47,7 @@ class Additions:
         retention.install()
         rotation.install()
         rule_sql.install()
+        schedule_attributes.install()
         secret_versions.install()
         tags.install()
         trails.install()

@@ -2,8 +2,9 @@
 
 On AWS a state machine's role is asked for every function that a task calls, for the object that a Distributed Map reads
 its items from and for the machine itself, which the map starts anew
-(https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html), and a schedule's role for its
-target (https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role).
+(https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html), for each machine that a task
+starts, and a schedule's role for its target
+(https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role).
 """
 
 import contextvars
@@ -16,6 +17,9 @@ LOOK_S = 1  # between looks at the schedules: MiniStack's ten seconds are long f
 
 TARGET_ACTIONS = {"lambda": "lambda:InvokeFunction", "states": "states:StartExecution"}
 """What Scheduler asks for a target, by the service of its ARN; of the targets those that systems here have."""
+
+STEP_FUNCTIONS = "StepFunctions"
+"""What stands before the errors of a task that starts a machine, and `Exception` behind."""
 
 NO_ROLE = ""
 _role: contextvars.ContextVar[str] = contextvars.ContextVar("machine_role", default=NO_ROLE)
@@ -32,6 +36,7 @@ def _install_machines() -> None:
 
     run, call = stepfunctions._run_execution, stepfunctions._call_lambda
     read, run_map = stepfunctions._read_map_items, stepfunctions._run_distributed_map
+    start = stepfunctions._invoke_nested_start_execution
 
     def run_with_role(execution_arn: str) -> None:
         execution = stepfunctions._executions.get(execution_arn) or {}
@@ -43,13 +48,22 @@ def _install_machines() -> None:
             _role.reset(token)
 
     def call_allowed(function: str, event: Any) -> Any:
-        _demand("lambda:InvokeFunction", _function_arn(function), refused_as="Lambda.AWSLambdaException")
+        demand_of_machine("lambda:InvokeFunction", _function_arn(function), refused_as="Lambda.AWSLambdaException")
         return call(function, event)
+
+    def start_allowed(resource: str, given: dict[str, Any]) -> Any:
+        demand_of_machine(
+            "states:StartExecution", given["StateMachineArn"], refused_as=f"{STEP_FUNCTIONS}.AccessDeniedException"
+        )
+        try:
+            return start(resource, given)
+        except stepfunctions._ExecutionError as error:
+            raise stepfunctions._ExecutionError(f"{STEP_FUNCTIONS}.{error.error}Exception", error.cause) from error
 
     def read_allowed(reader: dict[str, Any], effective: Any, context: Any) -> Any:
         if reader["Resource"].endswith("s3:getObject"):
             item = stepfunctions._resolve_params_obj(reader["Parameters"], effective, context)
-            _demand(
+            demand_of_machine(
                 "s3:GetObject", f"arn:aws:s3:::{item['Bucket']}/{item['Key']}", refused_as="States.ItemReaderFailed"
             )
         return read(reader, effective, context)
@@ -57,11 +71,12 @@ def _install_machines() -> None:
     def run_map_allowed(
         state: dict[str, Any], given: Any, effective: Any, iterator: dict[str, Any], execution: dict[str, Any], ctx: Any
     ) -> Any:
-        _demand("states:StartExecution", execution["stateMachineArn"], refused_as="States.TaskFailed")
+        demand_of_machine("states:StartExecution", execution["stateMachineArn"], refused_as="States.TaskFailed")
         return run_map(state, given, effective, iterator, execution, ctx)
 
     stepfunctions._run_execution, stepfunctions._call_lambda = run_with_role, call_allowed
     stepfunctions._read_map_items, stepfunctions._run_distributed_map = read_allowed, run_map_allowed
+    stepfunctions._invoke_nested_start_execution = start_allowed
 
 
 def _install_schedules() -> None:
@@ -79,7 +94,7 @@ def _install_schedules() -> None:
     scheduler._SCHEDULE_TICK_INTERVAL = LOOK_S
 
 
-def _demand(action: str, resource: str, refused_as: str) -> None:
+def demand_of_machine(action: str, resource: str, refused_as: str) -> None:
     """Raise a state's error, which `Retry` and `Catch` see by its name, unless the running machine's role allows it."""
     from ministack.services import stepfunctions
 

@@ -28,6 +28,7 @@ def alarms(settings: Settings, watched: Watched) -> Iterator[Alarm]:
     yield from _hot_table(settings, watched)
     yield from _compaction(settings, watched)
     yield from _steps(settings, watched)
+    yield _starting(watched)
     yield from _notifications(settings, watched)
 
 
@@ -211,6 +212,17 @@ def _steps(settings: Settings, watched: Watched) -> Iterator[Alarm]:
             settings.monitoring.step_errors,
             harmful=False,  # see the compaction as a whole
         )
+
+
+def _starting(watched: Watched) -> Alarm:
+    machine = {"StateMachineArn": watched["StartRunStateMachineArn"]}
+    return Alarm(
+        "RunNotStarted",
+        "A schedule could not start its machine.",
+        metric("AWS/States", "ExecutionsFailed", "Sum", machine),
+        0,
+        harmful=False,  # the next schedule finds the same work
+    )
 
 
 def _notifications(settings: Settings, watched: Watched) -> Iterator[Alarm]:

@@ -53,26 +53,37 @@ def add_state_machine(
     references: Mapping[str, object],
     statements: list[Statement],
     key_arn: object,
+    kind: str = "STANDARD",
+    map_label: str | None = None,
 ) -> stepfunctions.StateMachine:
-    """Add a machine with its log group and role; `statements` say what its tasks need."""
+    """Add a machine with its log group and role.
+
+    `statements` say what its tasks need; `map_label` is the label of its Distributed Map, if it has one, and `kind` is
+    STANDARD or EXPRESS.
+    """
     # Logs of this prefix are delivered without the 5,120 characters that a log resource policy may have.
     group = template.add_resource(log_group(f"{title}Logs", settings, f"/aws/vendedlogs/states/{name}", key_arn))
     own = [_deliver_logs(), *([_trace()] if settings.tracing else [])]
-    # The children of a Distributed Map belong to the machine's ARN with the Map's label behind it.
-    caller = iam.from_here(iam.arn("states", f"stateMachine:{name}"), iam.arn("states", f"stateMachine:{name}/*"))
-    role = template.add_resource(iam.role(f"{title}Role", "states.amazonaws.com", own + statements, caller))
+    callers = [iam.arn("states", f"stateMachine:{name}")]
+    if map_label is not None:
+        own += _run_distributed_map(name, map_label)
+        # The children of a Distributed Map belong to the machine's ARN with the Map's label behind it.
+        callers.append(iam.arn("states", f"stateMachine:{name}/*"))
+    role = template.add_resource(
+        iam.role(f"{title}Role", "states.amazonaws.com", own + statements, iam.from_here(*callers))
+    )
     destination = stepfunctions.LogDestination(
         CloudWatchLogsLogGroup=stepfunctions.CloudWatchLogsLogGroup(LogGroupArn=group.get_att("Arn"))
     )
     machine = stepfunctions.StateMachine(
         title,
         StateMachineName=name,
-        StateMachineType="STANDARD",
+        StateMachineType=kind,
         RoleArn=role.get_att("Arn"),
         DefinitionString=definition_string,
-        DefinitionSubstitutions=dict(references),
+        **({"DefinitionSubstitutions": dict(references)} if references else {}),  # it may not be empty
         LoggingConfiguration=stepfunctions.LoggingConfiguration(
-            Level="ERROR", IncludeExecutionData=True, Destinations=[destination]
+            Level="ALL", IncludeExecutionData=True, Destinations=[destination]
         ),
         TracingConfiguration=stepfunctions.TracingConfiguration(Enabled=settings.tracing),
     )
@@ -85,7 +96,7 @@ def add_state_machine(
     return template.add_resource(machine)
 
 
-def run_distributed_map(name: str, label: str) -> list[Statement]:
+def _run_distributed_map(name: str, label: str) -> list[Statement]:
     """A Distributed Map starts its machine anew for the items; `label` is the Map state's.
 
     Children are redriven under the ARN that has the label, and looked at and stopped under the machine's own

@@ -28,6 +28,9 @@ SETTING_ASIDE = ("ProcessReadingsRole", "dynamodb:BatchWriteItem")
 ERROR_ACTION = ("TopicRuleRole", "kinesis:PutRecord")
 """What has to fail as well, so that a failed batch is set aside, or the error action of a topic rule runs."""
 
+STARTED = ["CompactStateMachineArn"]
+"""Outputs of the machines that schedules start, as the statements of the starting machine's role have them."""
+
 Use = Callable[[], str]
 Uses = dict[str, Callable[[Privilege | None], Use]]
 """By role, what prepares a use with every permission, so that a privilege can be taken away, or none in particular."""
@@ -46,6 +49,7 @@ def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: py
             "ProcessReadingsRole": functools.partial(process_readings, functions),
             "ProvisioningRole": lambda _: services.provision,
             "ScheduleRole": watched(services.schedule),
+            "StartRunRole": functools.partial(start, services),
             "TopicRuleRole": watched(services.publish),
             "WriteParquetRole": lambda _: write(functions),
         }
@@ -72,6 +76,12 @@ def plan(functions: Functions) -> Use:
 def write(functions: Functions) -> Use:
     key, etag = functions.archive(WRITTEN)
     return lambda: functions.write(new_run_id(), key, etag)
+
+
+def start(services: Services, missing: Privilege | None) -> Use:
+    """A start of the machine that the missing statement names, in the order of the schedules."""
+    outputs = STARTED if missing is None else [STARTED[missing.number]]
+    return lambda: "".join(services.start(output) for output in outputs)
 
 
 def commit(functions: Functions, missing: Privilege | None) -> Use:

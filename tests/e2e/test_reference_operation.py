@@ -103,11 +103,11 @@ def test_the_log_groups_are_encrypted_and_kept_a_year(works: System, name: str) 
 @pytest.mark.promise("both", "compaction")
 def test_the_archive_is_compacted_on_a_schedule(system: System) -> None:
     machine = system.outputs["CompactStateMachineArn"]
-    (schedule,) = [
-        one
-        for one in system.client("scheduler").list_schedules(GroupName=system.settings.stack_name)["Schedules"]
-        if one["Target"]["Arn"] == machine
-    ]
+    scheduler, group = system.client("scheduler"), system.settings.stack_name
+    names = [one["Name"] for one in scheduler.list_schedules(GroupName=group)["Schedules"]]
+    schedules = [scheduler.get_schedule(GroupName=group, Name=name) for name in names]
+    (schedule,) = [one for one in schedules if json.loads(one["Target"]["Input"])["state_machine_arn"] == machine]
 
+    assert schedule["Target"]["Arn"] == system.outputs["StartRunStateMachineArn"]
     assert system.client("stepfunctions").describe_state_machine(stateMachineArn=machine)["status"] == "ACTIVE"
     assert schedule["State"] == "ENABLED"

@@ -34,7 +34,19 @@ MAP = {
     },
     "End": True,
 }
-HOOKS = ("_run_execution", "_call_lambda", "_read_map_items", "_run_distributed_map")
+START = {
+    "Type": "Task",
+    "Resource": "arn:aws:states:::states:startExecution",
+    "Parameters": {"StateMachineArn": f"arn:aws:states:{REGION}:000000000000:stateMachine:other", "Input": {}},
+    "End": True,
+}
+HOOKS = (
+    "_run_execution",
+    "_call_lambda",
+    "_invoke_nested_start_execution",
+    "_read_map_items",
+    "_run_distributed_map",
+)
 
 
 @pytest.fixture
@@ -104,6 +116,7 @@ def test_a_machines_role_is_asked_for_each_call_with_its_resource(asked: list[tu
         (TASK, "lambda:InvokeFunction", "Lambda.AWSLambdaException"),
         (MAP, "s3:GetObject", "States.ItemReaderFailed"),
         (MAP, "states:StartExecution", "States.TaskFailed"),
+        (START, "states:StartExecution", "StepFunctions.AccessDeniedException"),
     ],
 )
 def test_what_the_role_does_not_allow_fails_the_state_under_its_name(
@@ -115,6 +128,15 @@ def test_what_the_role_does_not_allow_fails_the_state_under_its_name(
 
     assert (failed["status"], failed["error"]) == ("FAILED", error)
     assert f"not authorized to perform: {action} on resource: arn:" in failed["cause"]
+
+
+def test_a_machine_that_cannot_be_started_fails_the_task_under_the_services_name(
+    asked: list[tuple[str, str, str]],
+) -> None:
+    failed = execution(START)
+
+    assert failed["error"] == "StepFunctions.StateMachineDoesNotExistException"
+    assert [request[1:] for request in asked] == [("states:StartExecution", START["Parameters"]["StateMachineArn"])]
 
 
 def test_a_schedule_starts_nothing_that_its_role_does_not_allow(

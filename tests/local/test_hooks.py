@@ -136,8 +136,10 @@ FUNCTIONS = {
     "services.s3.bucket_policy_for_arn": "(resource_arn)",
     "services.s3.handle_request": "(method, path, headers, body, query_params, signed_path, enforce_bucket_region, "
     "internal, access_point_region, access_point)",
+    "services.scheduler._at_time_epoch": "(expr)",
     "services.stepfunctions._ExecutionError": "(error, cause)",
     "services.stepfunctions._call_lambda": "(func_ref, event)",
+    "services.stepfunctions._invoke_nested_start_execution": "(resource, input_data)",
     "services.stepfunctions._read_map_items": "(reader, effective, ctx)",
     "services.stepfunctions._resolve_params_obj": "(template, data, ctx)",
     "services.stepfunctions._run_distributed_map": "(state_def, raw_input, effective, iterator, execution, ctx)",
@@ -181,6 +183,7 @@ STORES = {
     "services.s3._buckets": "get",
     "services.scheduler._SCHEDULE_TICK_INTERVAL": "__int__",
     "services.stepfunctions._executions": "get",
+    "services.stepfunctions._map_runs": "items",
     "services.stepfunctions._state_machines": "get",
 }
 

@@ -11,11 +11,23 @@ from tests.stepfunctions.graphs import definitions, graphs
 from tests.templates.walking import stacks_named
 
 each_graph = pytest.mark.parametrize("graph", graphs(), ids=lambda graph: graph.place)
-LAMBDA_RETRIES = {"Lambda.ServiceException", "Lambda.TooManyRequestsException", "Lambda.SdkClientException"}
+RETRIED = {
+    "arn:aws:states:::lambda:invoke": {
+        "Lambda.ServiceException",
+        "Lambda.TooManyRequestsException",
+        "Lambda.SdkClientException",
+    },
+    "arn:aws:states:::states:startExecution": {"States.TaskFailed", "States.Timeout"},
+}
+"""By integration: failures of the service itself, which pass."""
 
 
 def test_the_walk_sees_the_machine_and_the_states_inside_its_map():
-    assert [graph.place for graph in graphs()] == ["compact.asl.json", "compact.asl.json: Write Parquet Files"]
+    assert [graph.place for graph in graphs()] == [
+        "compact.asl.json",
+        "compact.asl.json: Write Parquet Files",
+        "start_run.asl.json",
+    ]
 
 
 @each_graph
@@ -48,11 +60,12 @@ def test_a_state_that_is_called_a_failure_fails(graph):
 
 
 @each_graph
-def test_every_lambda_task_is_limited_in_time_and_retried_when_lambda_itself_fails(graph):
+def test_every_task_is_limited_in_time_and_retried_when_the_service_itself_fails(graph):
     for name, state in graph.states.items():
         if state["Type"] == "Task":
-            assert state["Resource"] == "arn:aws:states:::lambda:invoke", name
-            assert {error for retry in state["Retry"] for error in retry["ErrorEquals"]} >= LAMBDA_RETRIES, name
+            assert state["Resource"] in RETRIED, name
+            retried = {error for retry in state["Retry"] for error in retry["ErrorEquals"]}
+            assert retried >= RETRIED[state["Resource"]], name
             assert state["TimeoutSeconds"] <= 900, "no function runs longer"
 
 
@@ -65,12 +78,17 @@ def test_an_unknown_failure_of_a_function_is_tried_again_and_one_that_stays_is_n
             assert {error for catch in state.get("Catch", []) for error in catch["ErrorEquals"]} <= {
                 *for_good["ErrorEquals"]
             }, name
-            assert unknown["ErrorEquals"] == ["States.TaskFailed"], name
+            assert unknown["ErrorEquals"][0] == "States.TaskFailed", name
             assert unknown["MaxAttempts"] > 0, name
 
 
 def test_every_named_failure_of_a_run_but_a_conflict_is_one_that_stays():
-    tasks = [state for graph in graphs() for state in graph.states.values() if state["Type"] == "Task"]
+    tasks = [
+        state
+        for graph in graphs()
+        for state in graph.states.values()
+        if state.get("Resource") == "arn:aws:states:::lambda:invoke"
+    ]
     named = {error.__name__ for error in CompactionError.__subclasses__()}
 
     assert {error for task in tasks for error in task["Retry"][0]["ErrorEquals"]} == {
@@ -88,6 +106,23 @@ def test_no_failed_item_of_a_map_is_tolerated(graph):
             assert "TimeoutSeconds" not in state, "Step Functions refuses it on a Map"
 
 
+@each_graph
+def test_a_map_names_its_failed_items_in_the_runs_folder_and_keeps_no_result_in_the_state(graph):
+    for state in graph.states.values():
+        if state["Type"] == "Map":
+            writer, machine = state["ResultWriter"], graph.place.partition(".")[0]
+            assert writer["Resource"] == "arn:aws:states:::s3:putObject"
+            assert writer["Parameters"]["Prefix.$"] == f"States.Format('runs/{machine}/{{}}/map', $.run_id)"
+            assert state["ResultPath"] is None
+
+
+@pytest.mark.parametrize("path", definitions(), ids=lambda path: path.name)
+def test_every_machine_is_limited_in_time(path):
+    machine = json.loads(path.read_text(encoding="utf-8"))
+
+    assert 0 < machine["TimeoutSeconds"] <= 6 * 3600
+
+
 @pytest.mark.parametrize("path", definitions(), ids=lambda path: path.name)
 def test_a_definition_knows_no_account_region_or_arn_of_ours(path):
     text = path.read_text(encoding="utf-8").replace("arn:aws:states:::", "")
@@ -101,7 +136,8 @@ def test_every_definition_is_deployed_and_has_its_placeholders_substituted():
         machines = stack.properties("AWS::StepFunctions::StateMachine").values()
         assert len(machines) == len(definitions())
         for machine in machines:
-            assert set(PLACEHOLDER.findall(machine["DefinitionString"])) == set(machine["DefinitionSubstitutions"])
+            substituted = set(machine.get("DefinitionSubstitutions", {}))
+            assert set(PLACEHOLDER.findall(machine["DefinitionString"])) == substituted
 
 
 def write(folder, states):

@@ -30,6 +30,8 @@ ANY_RESOURCE = {
     ("batch", "CommitTableRole", "xray"): X_RAY,
     ("batch", "CompactRole", "xray"): X_RAY,
     ("batch", "CompactRole", "logs"): LOG_DELIVERY,
+    ("batch", "StartRunRole", "xray"): X_RAY,
+    ("batch", "StartRunRole", "logs"): LOG_DELIVERY,
 }
 """By stack, resource and the service of the actions."""
 

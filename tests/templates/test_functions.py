@@ -10,6 +10,8 @@ from tests.changed import with_all_channels
 from tests.templates.walking import Stack, all_stacks, stacks_named, stacks_of
 
 batch = pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
+MAPS = [("Compact", "Write Parquet Files", "compaction")]
+"""Of each machine that a schedule starts: its title, its Distributed Map, its section of the settings."""
 
 
 def functions(environment: str) -> list[tuple[Stack, str, dict]]:
@@ -74,37 +76,65 @@ def test_functions_are_traced_when_the_settings_ask_for_it(environment):
 
 
 @batch
-def test_the_state_machine_is_logged_and_traced(stack):
-    machine = stack.only("AWS::StepFunctions::StateMachine")
-    (destination,) = machine["LoggingConfiguration"]["Destinations"]
-    group = stack.properties("AWS::Logs::LogGroup")["CompactLogs"]
+def test_every_state_machine_logs_everything_and_is_traced_as_the_settings_say(stack):
+    for title, machine in stack.properties("AWS::StepFunctions::StateMachine").items():
+        logging, group = machine["LoggingConfiguration"], stack.properties("AWS::Logs::LogGroup")[f"{title}Logs"]
+        (destination,) = logging["Destinations"]
 
-    assert destination == {"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": ["CompactLogs", "Arn"]}}}
-    assert group["LogGroupName"] == f"/aws/vendedlogs/states/{machine['StateMachineName']}"
-    assert machine["TracingConfiguration"] == {"Enabled": stack.settings.tracing}
+        assert destination == {"CloudWatchLogsLogGroup": {"LogGroupArn": {"Fn::GetAtt": [f"{title}Logs", "Arn"]}}}
+        assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", True)
+        assert group["LogGroupName"] == f"/aws/vendedlogs/states/{machine['StateMachineName']}"
+        assert machine["TracingConfiguration"] == {"Enabled": stack.settings.tracing}
 
 
 @batch
-def test_the_definition_has_its_numbers_filled_in_and_its_functions_left_to_cloudformation(stack):
-    machine = stack.only("AWS::StepFunctions::StateMachine")
+@pytest.mark.parametrize(("title", "state", "section"), MAPS)
+def test_a_definition_has_its_numbers_filled_in_and_its_functions_left_to_cloudformation(stack, title, state, section):
+    machine = stack.properties("AWS::StepFunctions::StateMachine")[title]
     definition = json.loads(machine["DefinitionString"])
 
-    assert definition["States"]["Write Parquet Files"]["MaxConcurrency"] == stack.settings.compaction.concurrency
+    assert definition["States"][state]["MaxConcurrency"] == getattr(stack.settings, section).concurrency
     for name, value in machine["DefinitionSubstitutions"].items():
         assert f"${{{name}}}" in machine["DefinitionString"]
         assert value == {"Fn::GetAtt": [name.removesuffix("Arn"), "Arn"]}
 
 
 @batch
-def test_a_schedule_starts_the_machine_with_an_empty_input(stack):
-    schedule, settings = stack.only("AWS::Scheduler::Schedule"), stack.settings.compaction
+@pytest.mark.parametrize(("title", "section"), [(title, section) for title, _, section in MAPS])
+def test_a_schedule_has_its_machine_started_with_the_scheduled_time(stack, title, section):
+    schedule = stack.properties("AWS::Scheduler::Schedule")[f"{title}Schedule"]
+    settings, target = getattr(stack.settings, section), schedule["Target"]
+    text, given = target["Input"]["Fn::Sub"]
 
     assert schedule["GroupName"] == {"Ref": "Schedules"}
     assert schedule["ScheduleExpression"] == settings.schedule
     assert schedule["State"] == ("ENABLED" if settings.enabled else "DISABLED")
-    assert schedule["Target"]["Arn"] == {"Ref": "Compact"}
-    assert schedule["Target"]["Input"] == "{}"
-    assert "RetryPolicy" in schedule["Target"], "the default retries for a day, long after the next start"
+    assert target["Arn"] == {"Ref": "StartRun"}
+    assert given == {"StateMachineArn": {"Ref": title}}
+    assert json.loads(text) == {
+        "scheduled_at": "<aws.scheduler.scheduled-time>",
+        "state_machine_arn": "${StateMachineArn}",
+    }
+    assert "RetryPolicy" in target, "the default retries for a day, long after the next start"
+
+
+@batch
+def test_schedules_may_start_the_starting_machine_alone_and_it_the_scheduled_ones(stack):
+    scheduled = [{"Ref": title} for title, _, _ in MAPS]
+
+    assert _startable(stack, "ScheduleRole") == [{"Ref": "StartRun"}]
+    assert _startable(stack, "StartRunRole") == scheduled
+    assert stack.properties("AWS::StepFunctions::StateMachine")["StartRun"]["StateMachineType"] == "EXPRESS"
+
+
+def _startable(stack, role):
+    (policy,) = stack.properties("AWS::IAM::Role")[role]["Policies"]
+    return [
+        resource
+        for statement in policy["PolicyDocument"]["Statement"]
+        for resource in statement["Resource"]
+        if "states:StartExecution" in statement["Action"]
+    ]
 
 
 def test_every_environment_but_the_embedded_one_compacts_on_a_schedule():

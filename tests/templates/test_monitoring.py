@@ -26,6 +26,7 @@ ANNOUNCING = {
     "FunctionDuration",
     "PlanErrors",
     "RotationFailed",
+    "RunNotStarted",
     "WriteErrors",
 }
 """Alarms that do not make the pipeline unhealthy: nothing is late or lost yet."""

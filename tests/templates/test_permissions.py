@@ -154,18 +154,30 @@ def test_firehose_may_write_below_its_prefixes():
     assert keys == {"raw-data/*", "errors/firehose/*"}
 
 
+@pytest.mark.parametrize("title", ["Compact"])
 @pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
-def test_the_machine_and_the_children_of_its_map_may_take_its_role(stack):
+def test_a_machine_and_the_children_of_its_map_may_take_its_role(stack, title):
     """A child's machine is `stateMachine:<name>/<label>`, as in the API's DescribeStateMachine."""
     (trust,) = [
         found
         for found in statements()
-        if found.stack == stack and found.resource == "CompactRole" and "Principal" in found.body
+        if found.stack == stack and found.resource == f"{title}Role" and "Principal" in found.body
     ]
     sources = [arn["Fn::Sub"].split(":stateMachine:")[1] for arn in trust.conditions["aws:SourceArn"]]
-    name = stack.only("AWS::StepFunctions::StateMachine")["StateMachineName"]
+    name = stack.properties("AWS::StepFunctions::StateMachine")[title]["StateMachineName"]
 
     assert sources == [name, f"{name}/*"]
+
+
+@pytest.mark.parametrize(("role", "keys"), [("CompactRole", "runs/compact/*")])
+def test_a_machine_may_write_the_results_of_its_map_in_parts(role, keys):
+    """https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html#resultwriter-iam-policies"""
+    allowed = [found for found in in_role("batch", role) if "s3:PutObject" in found.actions]
+
+    assert allowed
+    for found in allowed:
+        assert {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts"} < set(found.actions)
+        assert [arn["Fn::Sub"][0].split("}/")[1] for arn in found.body["Resource"]] == [keys]
 
 
 @pytest.mark.parametrize(

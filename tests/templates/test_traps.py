@@ -445,6 +445,7 @@ def test_trap_38_whatever_fails_is_told_and_whatever_is_shown_is_seen():
         drop("monitoring.RuleActionsFailed"),
         drop("monitoring.ReadingsBehind.Properties.AlarmActions"),
         drop("monitoring.CompactionFailed"),
+        drop("monitoring.RunNotStarted"),
         put("monitoring.ArchiveBehind.Properties.Dimensions", []),
         _undimensioned,
     )

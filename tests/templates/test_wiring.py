@@ -31,6 +31,7 @@ CANONICAL = {
     "ReadingsRuleName",
     "ReadingsTableName",
     "RuleLogGroupName",
+    "StartRunStateMachineArn",
     "StreamArn",
     "StreamName",
     "ThingTypeName",

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ class Services:
         self._outputs = outputs
         self._functions = functions
         self._plant = plant
+        self._seconds = itertools.count()
         self._log = Path(running.state_dir) / "emulator.log"
 
     def publish(self, action: str) -> str:
@@ -56,9 +58,12 @@ class Services:
     def run(self) -> str:
         """An execution of the state machine over a new object, and the causes of its failures."""
         self._functions.archive(RUN)
+        return self._ended(self._outputs["CompactStateMachineArn"], window(RUN))
+
+    def _ended(self, machine: str, run_input: object) -> str:
+        """The causes of the failures of a new execution and of its map's children."""
         states = boto3.client("stepfunctions")
-        machine = self._outputs["CompactStateMachineArn"]
-        arn = states.start_execution(stateMachineArn=machine, name=new_run_id(), input=json.dumps(window(RUN)))
+        arn = states.start_execution(stateMachineArn=machine, name=new_run_id(), input=json.dumps(run_input))
         execution = arn["executionArn"]
         eventually(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING")
         runs = states.list_map_runs(executionArn=execution)["mapRuns"]
@@ -73,10 +78,10 @@ class Services:
     def schedule(self, action: str) -> str:
         """The schedule's target, due now, until it has begun to run or Scheduler logs a refusal of the action."""
         scheduler, states = boto3.client("scheduler"), boto3.client("stepfunctions")
-        machine, group = self._outputs["CompactStateMachineArn"], settings().stack_name
-        (name,) = [item["Name"] for item in scheduler.list_schedules(GroupName=group)["Schedules"]]
+        machine, group = self._outputs["StartRunStateMachineArn"], settings().stack_name
+        name = scheduler.list_schedules(GroupName=group)["Schedules"][0]["Name"]
         target: Any = scheduler.get_schedule(GroupName=group, Name=name)["Target"]
-        refused_input = json.dumps({"from": "never"})  # ends in its first state
+        refused_input = json.dumps({})  # ends in its first state
         before, logged = _executions(states, machine), self._log_from_now()
         scheduler.create_schedule(
             GroupName=group,
@@ -90,6 +95,17 @@ class Services:
             return str(eventually(lambda: _lines(logged(), action)))
         return "" if eventually(lambda: _executions(states, machine) - before) else "nothing started"
 
+    def start(self, output: str) -> str:
+        """A start for a time whose run has been started before, and the cause when it failed."""
+        states, machine = boto3.client("stepfunctions"), self._outputs[output]
+        at = _now() + datetime.timedelta(seconds=next(self._seconds))
+        refused_input = json.dumps({"from": "never"})  # ends in its first state
+        states.start_execution(stateMachineArn=machine, name=f"scheduled-{at:%Y-%m-%dT%H%M%SZ}", input=refused_input)
+        return self._ended(
+            self._outputs["StartRunStateMachineArn"],
+            {"state_machine_arn": machine, "scheduled_at": f"{at:%Y-%m-%dT%H:%M:%SZ}"},
+        )
+
     def provision(self) -> str:
         """A device that asks to be registered, and the answer when it is not."""
         answer, document, _ = self._plant.register(self._plant.lasting_claim(), f"least-{time.time_ns()}", ATTRIBUTES)
@@ -97,13 +113,16 @@ class Services:
 
     @contextlib.contextmanager
     def without_retries(self) -> Iterator[None]:
-        """The state machine without its retries, which would only repeat every refusal."""
-        states, machine = boto3.client("stepfunctions"), self._outputs["CompactStateMachineArn"]
-        whole = states.describe_state_machine(stateMachineArn=machine)["definition"]
-        once = json.loads(whole, object_hook=lambda item: {key: item[key] for key in item if key != "Retry"})
-        states.update_state_machine(stateMachineArn=machine, definition=json.dumps(once))
+        """The state machines without their retries, which would only repeat every refusal."""
+        states: Any = boto3.client("stepfunctions")
+        machines = [arn for name, arn in self._outputs.items() if name.endswith("StateMachineArn")]
+        whole = {machine: states.describe_state_machine(stateMachineArn=machine)["definition"] for machine in machines}
+        for machine, definition in whole.items():
+            once = json.loads(definition, object_hook=lambda item: {key: item[key] for key in item if key != "Retry"})
+            states.update_state_machine(stateMachineArn=machine, definition=json.dumps(once))
         yield
-        states.update_state_machine(stateMachineArn=machine, definition=whole)
+        for machine, definition in whole.items():
+            states.update_state_machine(stateMachineArn=machine, definition=definition)
 
     def _log_from_now(self) -> Callable[[], str]:
         """What the emulator logs from now on."""

@@ -77,6 +77,17 @@ def test_the_table_is_partitioned_and_sorted_as_the_settings_say(lake: Lake) -> 
     assert table.location() == f"s3://{lake.processed}/warehouse/readings"
 
 
+def test_the_table_knows_the_devices_of_a_file_by_their_whole_names(lake: Lake) -> None:
+    lake.put("a", [reading(f"manufacturing-hall-3-press-{number}") for number in (4, 5)])
+    lake.run("run")
+
+    (found,) = lake.table().inspect.files().to_pylist()
+
+    bounds = found["readable_metrics"]["device_id"]
+    assert bounds["lower_bound"] == "manufacturing-hall-3-press-4"
+    assert bounds["upper_bound"] == "manufacturing-hall-3-press-5"
+
+
 def test_a_reader_that_shares_no_code_with_the_writer_reads_the_same(lake: Lake, tmp_path: Path) -> None:
     prepared(lake)
     lake.commit("run")

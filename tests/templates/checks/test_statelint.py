@@ -25,7 +25,7 @@ def machines(system: System) -> list[Machine]:
 
 
 def filled(properties: dict[str, Any]) -> Machine:
-    values = properties["DefinitionSubstitutions"]
+    values = properties.get("DefinitionSubstitutions", {})
     machine: Machine = json.loads(PLACEHOLDER.sub(lambda match: values[match[1]], properties["DefinitionString"]))
     return machine
 

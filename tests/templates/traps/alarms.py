@@ -10,7 +10,6 @@ from tests.templates.walking import walk
 
 WATCHED = {
     "DeliveryToS3.DataFreshness": "Firehose is behind",
-    "ExecutionsFailed": "an execution failed",
     "IteratorAge": "the event source is behind",
     "OnFailureDestinationDeliveredEventCount": "records were set aside",
     "PutRequests": "messages lie below errors/",
@@ -30,6 +29,7 @@ def faults_of_alarms(system: System) -> set[str]:
     faults |= {f"{alarm}: tells nobody" for alarm in alarms if not alarm.properties.get("AlarmActions")}
     missing = set(WATCHED) - {metric["MetricName"] for _, metric in watched} - _sums(alarms)
     faults |= {f"no alarm when {WATCHED[name]}" for name in missing}
+    faults |= {f"no alarm when an execution of {machine} failed" for machine in _unwatched(system, watched)}
     faults |= {f"{alarm}: a metric without dimensions" for alarm, metric in watched if not metric.get("Dimensions")}
     for dashboard in system.resources("AWS::CloudWatch::Dashboard"):
         for namespace, name, *dimensions in _shown(dashboard):
@@ -43,6 +43,13 @@ def _metrics(alarm: Resource) -> Iterator[dict[str, Any]]:
     for value in walk(alarm.properties):
         if isinstance(value, dict) and "MetricName" in value:
             yield value
+
+
+def _unwatched(system: System, watched: list[tuple[Resource, dict[str, Any]]]) -> set[str]:
+    """State machines whose failed executions nobody is told of."""
+    machines = {machine.title for machine in system.resources("AWS::StepFunctions::StateMachine")}
+    told = str([metric["Dimensions"] for _, metric in watched if metric["MetricName"] == "ExecutionsFailed"])
+    return {title for title in machines if f"'{title}StateMachineArn'" not in told}
 
 
 def _sums(alarms: list[Resource]) -> set[str]:
