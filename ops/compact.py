@@ -14,8 +14,11 @@ from ops.stack import Stack
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The hours, whether only to look, whether to wait."""
-    parser.description = "Write archived readings into the table; without --from and --to, every closed hour."
-    running.add_arguments(parser, "arrival hour")
+    parser.description = (
+        "Write archived readings into the table; without --from and --to, of every closed hour. An hour that is still "
+        "open is taken when --to is its end."
+    )
+    running.add_arguments(parser, "arrival hours")
 
 
 def run(given: argparse.Namespace) -> int:

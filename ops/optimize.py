@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Rewrite the table's files where they are many, small, overlapping or unsorted, then expire old snapshots and "
         "delete orphan files; without --from and --to, in every partition."
     )
-    running.add_arguments(parser, "time of measurement")
+    running.add_arguments(parser, "times of measurement")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -76,11 +76,11 @@ def _show_dry_run(found: dict[str, Any]) -> RenderableType:
     }
     partitions, snapshots, keys = rewrite["partitions"][:_SHOWN], expire["snapshots"], sweep["keys"]
     because = [(short(one["partition"]), f"{one['files']:,}", size(one["bytes"]), one["reason"]) for one in partitions]
-    files = sum(one["files"] for one in partitions)
+    files, looked_at = sum(one["files"] for one in partitions), rewrite["files"] + rewrite["skipped_files"]
     expired = [(one["id"], _moment(one["time"])) for one in snapshots]
     return Group(
         facts("an optimize run would", rows),
-        *_list("rewrite", ("partition", "files", "size", "because"), because, files, _looked_at(rewrite)),
+        *_list("rewrite", ("partition", "files", "size", "because"), because, files, looked_at),
         *_list("expire", ("snapshot", "of"), expired, len(snapshots), expire["expired"]),
         *_list("delete", ("orphan file",), [(key,) for key in keys], len(keys), sweep["files"]),
     )
@@ -120,11 +120,6 @@ def _waiting(swept: dict[str, Any]) -> str:
     """Files that are named by no snapshot, and may still be those of a run."""
     waiting = swept["waiting_files"]
     return f"; {count(waiting, 'file')}, {size(swept['waiting_bytes'])} not old enough" if waiting else ""
-
-
-def _looked_at(rewrite: dict[str, Any]) -> int:
-    """Files that are to be rewritten, and files that would be if they could."""
-    return int(rewrite["files"] + rewrite["skipped_files"])
 
 
 def _list(
