@@ -4,8 +4,9 @@ import statistics
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from optimization.inventory import LiveFile, inventory
 from pyiceberg.table import Table
+
+from optimization.inventory import LiveFile, inventory
 
 SHOWN = 5
 OTHERS = ""
