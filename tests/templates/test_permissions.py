@@ -154,7 +154,7 @@ def test_firehose_may_write_below_its_prefixes():
     assert keys == {"raw-data/*", "errors/firehose/*"}
 
 
-@pytest.mark.parametrize("title", ["Compact"])
+@pytest.mark.parametrize("title", ["Compact", "Optimize"])
 @pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
 def test_a_machine_and_the_children_of_its_map_may_take_its_role(stack, title):
     """A child's machine is `stateMachine:<name>/<label>`, as in the API's DescribeStateMachine."""
@@ -169,7 +169,7 @@ def test_a_machine_and_the_children_of_its_map_may_take_its_role(stack, title):
     assert sources == [name, f"{name}/*"]
 
 
-@pytest.mark.parametrize(("role", "keys"), [("CompactRole", "runs/compact/*")])
+@pytest.mark.parametrize(("role", "keys"), [("CompactRole", "runs/compact/*"), ("OptimizeRole", "runs/optimize/*")])
 def test_a_machine_may_write_the_results_of_its_map_in_parts(role, keys):
     """https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html#resultwriter-iam-policies"""
     allowed = [found for found in in_role("batch", role) if "s3:PutObject" in found.actions]
@@ -186,6 +186,11 @@ def test_a_machine_may_write_the_results_of_its_map_in_parts(role, keys):
         ("PlanCompactionRole", "ProcessedBucketName"),
         ("WriteParquetRole", "RawBucketName"),
         ("CommitTableRole", "ProcessedBucketName"),
+        ("PlanOptimizationRole", "ProcessedBucketName"),
+        ("RewriteParquetRole", "ProcessedBucketName"),
+        ("CommitRewriteRole", "ProcessedBucketName"),
+        ("ExpireSnapshotsRole", "ProcessedBucketName"),
+        ("SweepOrphansRole", "ProcessedBucketName"),
     ],
 )
 def test_functions_that_look_for_objects_are_told_when_there_is_none(role, bucket):
