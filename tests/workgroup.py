@@ -17,6 +17,16 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
 }
+DAY_MS = 86_400_000
+
+
+def make_older(lake: Lake, days: int) -> None:
+    """Let the table's only snapshot be of an earlier day."""
+    key = lake.table().metadata_location.removeprefix(f"s3://{lake.processed}/")
+    metadata = json.loads(lake.store.read(key) or b"")
+    for entry in (metadata["snapshots"][0], metadata["snapshot-log"][0]):
+        entry["timestamp-ms"] -= days * DAY_MS
+    lake.store.write(key, json.dumps(metadata).encode())
 
 
 class QueryFailedError(Exception):

@@ -14,6 +14,7 @@ import pytest
 from compaction.hours import hour_prefix
 from config import settings as config
 from local import process, up
+from optimization.manifests import ledger_key, orphans_key
 from templates import root
 from templates.shared.alarms import entry
 from templates.shared.functions import NAMESPACE
@@ -238,10 +239,16 @@ def test_the_commands_of_the_runbook_work_on_a_system_in_trouble(system: System,
     s3: Any = boto3.client("s3")
     bucket, key = system.outputs["ProcessedBucketName"], "aws/lambda/mapping/shard/2026/11/21/record"
     s3.put_object(Bucket=bucket, Key=key, Body=json.dumps({"version": "1.0", "payload": json.dumps(event(reading))}))
+    swept = "warehouse/readings/data/measured_at_day=2026-11-21/run-00000.parquet"
+    s3.put_object(Bucket=bucket, Key=swept, Body=b"rows")
+    s3.delete_object(Bucket=bucket, Key=swept)
+    s3.put_object(Bucket=bucket, Key=orphans_key("daily"), Body=json.dumps({"key": swept}))
+    s3.put_object(Bucket=bucket, Key=ledger_key("daily"), Body=b"{}")
 
     typed = type_in(tmp_path, TYPED, operator_of(STACK, aws_cli))
 
     assert typed.returncode == 0, typed.stdout[-6000:]
+    assert s3.get_object(Bucket=bucket, Key=swept)["Body"].read() == b"rows"
     assert all(name(alarm) in typed.stdout for alarm in ("BacklogOld", "PipelineUnhealthy"))
     item = {"device_id": {"S": "press-set-aside"}, "timestamp": {"N": "1795251600"}}
     assert "Item" in boto3.client("dynamodb").get_item(TableName=system.outputs["ReadingsTableName"], Key=item)

@@ -1,6 +1,5 @@
 """The workgroup as it is deployed: its limits, its saved queries, and answers from the Iceberg table."""
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -10,24 +9,14 @@ from botocore.exceptions import ClientError
 from templates.queries import saved_queries
 from tests import lake as lakes
 from tests.lake import Lake, client, reading
-from tests.workgroup import QueryFailedError, Workgroup
+from tests.workgroup import QueryFailedError, Workgroup, make_older
 
-HOUR_S = 3600
 MADE_AT = datetime.now(UTC)
 
 
 def ago(hours: float) -> float:
     """Epoch seconds, so long before the readings were made."""
     return (MADE_AT - timedelta(hours=hours)).timestamp()
-
-
-def make_older(lake: Lake, days: int) -> None:
-    """Let the table's only snapshot be of an earlier day."""
-    key = lake.table().metadata_location.removeprefix(f"s3://{lake.processed}/")
-    metadata = json.loads(lake.store.read(key) or b"")
-    for entry in (metadata["snapshots"][0], metadata["snapshot-log"][0]):
-        entry["timestamp-ms"] -= days * 24 * HOUR_S * 1000
-    lake.store.write(key, json.dumps(metadata).encode())
 
 
 @pytest.fixture(scope="module")
