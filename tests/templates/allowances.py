@@ -68,9 +68,16 @@ PARLIAMENT = {
 """By resource, issue and what it says; `*` stands for anything."""
 
 STATELINT = {
-    'Field "Label" not allowed in State Machine.States.Write Parquet Files': "labels of Distributed Maps are newer than"
-    " statelint's grammar (https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html)",
-    'Field "InputType" not allowed in State Machine.States.Write Parquet Files.ItemReader.ReaderConfig': "its grammar"
-    " has no reader configuration either (https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html)",
+    **{
+        f'Field "Label" not allowed in State Machine.States.{state}': "labels of Distributed Maps are newer than"
+        " statelint's grammar (https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html)"
+        for state in ("Write Parquet Files", "Rewrite Parquet Files")
+    },
+    **{
+        f'Field "InputType" not allowed in State Machine.States.{state}.ItemReader.ReaderConfig': "its grammar"
+        " has no reader configuration either"
+        " (https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html)"
+        for state in ("Write Parquet Files", "Rewrite Parquet Files")
+    },
 }
 """By what it says."""

@@ -210,12 +210,15 @@ def test_an_action_of_glue_is_allowed_on_catalog_database_and_table():
                 assert kinds == {"catalog", "database/${Database}"} | table
 
 
-def test_no_function_may_delete_anything():
+def test_no_function_but_the_sweep_may_delete_anything_and_it_only_files_of_the_table():
     """Deliveries of logs are Step Functions' own, network interfaces Lambda's: it asks with the function's role."""
     functions = [found for found in role_statements() if found.stack.name in ("realtime", "notifications", "batch")]
     deletions = {action for found in functions for action in found.actions if action.split(":")[1].startswith("Delete")}
 
-    assert deletions == {"logs:DeleteLogDelivery", "ec2:DeleteNetworkInterface"}
+    assert deletions == {"logs:DeleteLogDelivery", "ec2:DeleteNetworkInterface", "s3:DeleteObject"}
+    sweeping = [found for found in functions if "s3:DeleteObject" in found.actions]
+    assert {found.resource for found in sweeping} == {"SweepOrphansRole"}
+    assert {found.body["Resource"][0]["Fn::Sub"][0].split("}/")[1] for found in sweeping} == {"warehouse/readings/*"}
 
 
 def test_lambda_may_give_back_interfaces_that_it_cannot_name_yet():
