@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
+from pyiceberg.manifest import DataFile
 
 from compaction import errors
 from compaction.lake_table import LakeTable
