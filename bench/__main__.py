@@ -2,7 +2,7 @@
 
 import argparse
 
-from bench import compaction, hot_path, planner
+from bench import compaction, hot_path, planner, scale
 
 
 def main() -> None:
@@ -14,6 +14,7 @@ def main() -> None:
         measurements.add_parser("compaction", help=compaction.SUMMARY, description=compaction.SUMMARY)
     )
     planner.add_command(measurements.add_parser("planner", help=planner.SUMMARY, description=planner.SUMMARY))
+    scale.add_command(measurements.add_parser("scale", help=scale.SUMMARY, description=scale.SUMMARY))
     arguments = parser.parse_args()
     arguments.run(arguments)
 
