@@ -25,6 +25,7 @@ bench: .venv/ready
 	$(BIN)/python -m bench hot-path
 	$(BIN)/python -m bench planner
 	$(BIN)/python -m bench compaction
+	$(BIN)/python -m bench memory
 	$(BIN)/python -m bench scale --measure
 
 .venv/ready: requirements.lock

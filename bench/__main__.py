@@ -2,7 +2,7 @@
 
 import argparse
 
-from bench import compaction, hot_path, planner, scale
+from bench import compaction, hot_path, memory, planner, scale
 
 
 def main() -> None:
@@ -13,6 +13,7 @@ def main() -> None:
     compaction.add_command(
         measurements.add_parser("compaction", help=compaction.SUMMARY, description=compaction.SUMMARY)
     )
+    memory.add_command(measurements.add_parser("memory", help=memory.SUMMARY, description=memory.SUMMARY))
     planner.add_command(measurements.add_parser("planner", help=planner.SUMMARY, description=planner.SUMMARY))
     scale.add_command(measurements.add_parser("scale", help=scale.SUMMARY, description=scale.SUMMARY))
     arguments = parser.parse_args()

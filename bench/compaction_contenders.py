@@ -116,7 +116,7 @@ def main(name: str, source: Path, out: Path) -> None:
     work = CONTENDERS[name](source, out)
     before_s = _cpu_s()
     work()
-    cost = Cost(round(_cpu_s() - before_s, 3), round(_peak_bytes() / 1_000_000, 1))
+    cost = Cost(round(_cpu_s() - before_s, 3), round(peak_bytes() / 1_000_000, 1))
     sys.stdout.write(msgspec.json.encode(cost).decode())
 
 
@@ -125,7 +125,7 @@ def _cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Of this process alone; `ru_maxrss` would count its parent's as well."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM:"))

@@ -40,9 +40,11 @@ class Upkeep:
         keys = dict.fromkeys(task.group for task in self.tasks(run_id))
         return [msgspec.json.decode(self.lake.store.read(key) or b"", type=Group) for key in keys]
 
+    def rewriter(self) -> Rewriter:
+        return Rewriter(self.lake.s3, self.lake.processed, self.lake.partition_by, self.file_bytes)
+
     def write(self, run_id: str) -> list[RewriteResult]:
-        rewriter = Rewriter(self.lake.s3, self.lake.processed, self.lake.partition_by, self.file_bytes)
-        return [rewriter.rewrite(run_id, task) for task in self.tasks(run_id)]
+        return [self.rewriter().rewrite(run_id, task) for task in self.tasks(run_id)]
 
     def commit(self, run_id: str) -> Rewritten:
         lake = self.lake

@@ -36,18 +36,18 @@ def table_schema(metrics: Sequence[str]) -> pa.Schema:
 
 
 def rows_schema(metrics: Sequence[str]) -> pa.Schema:
-    """What a task works on: the table's columns, with times in milliseconds and `source`, the object's number.
+    """What a task works on: the table's columns, with times in milliseconds and `_source`, the object's number.
 
-    `late` and `ignored_fields` are kept to be counted.
+    `_late` and `_ignored_fields` are kept to be counted. No metric's name begins with an underscore.
     """
     return pa.schema(
         [
             ("device_id", pa.string()),
             ("measured_at", pa.int64()),
             ("received_at", pa.int64()),
-            ("source", pa.int32()),
-            ("late", pa.bool_()),
-            ("ignored_fields", pa.int32()),
+            ("_source", pa.int32()),
+            ("_late", pa.bool_()),
+            ("_ignored_fields", pa.int32()),
             *((name, pa.string()) for name in ATTRIBUTES),
             *((name, pa.float64()) for name in metrics),
             ("other_metrics", OTHER_METRICS),
@@ -70,9 +70,9 @@ def batch_of(readings: Sequence[Reading], metrics: Sequence[str], sources: Seque
         "device_id": pa.array([reading.device_id for reading in readings], pa.string()),
         "measured_at": pa.array([reading.measured_at_ms for reading in readings], pa.int64()),
         "received_at": pa.array([reading.received_at_ms for reading in readings], pa.int64()),
-        "source": pa.array(sources, pa.int32()),
-        "late": pa.array([reading.late for reading in readings], pa.bool_()),
-        "ignored_fields": pa.array([reading.ignored_fields for reading in readings], pa.int32()),
+        "_source": pa.array(sources, pa.int32()),
+        "_late": pa.array([reading.late for reading in readings], pa.bool_()),
+        "_ignored_fields": pa.array([reading.ignored_fields for reading in readings], pa.int32()),
         "other_metrics": pa.array([_others(held, frozenset(metrics)) for held in values], OTHER_METRICS),
     }
     for name in ATTRIBUTES:

@@ -17,9 +17,12 @@ class Identities:
         self._known: set[str | None] = set()
 
     def resolve(self, named: Sequence[Sequence[str | None]], checks: list[pa.BooleanArray]) -> pa.StringArray:
-        """The device of each row; a check is added when for some row the names differ, break the rule or are absent."""
-        first = named[0] if named else ()
-        if named and all(names == first for names in named[1:]) and self._all_well_formed(first):
+        """The device of each row, of one or more columns of names.
+
+        A check is added when for some row the names differ, break the rule or are absent.
+        """
+        first = named[0]
+        if all(names == first for names in named[1:]) and self._all_well_formed(first):
             return pa.array(first, pa.string())
         devices = [self._agreed(names) for names in zip(*named, strict=True)]
         checks.append(pa.array([device is not None for device in devices], pa.bool_()))

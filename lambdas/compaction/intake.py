@@ -84,7 +84,7 @@ class Intake:
             self._reject(origin.source, rejection, head, origin.place(0))
             return
         self._held.append(origin)
-        self._held_bytes += sum(map(len, block.records))
+        self._held_bytes += sum(map(len, block.records)) + len(block.records)
         if self._held_bytes >= _TOGETHER_BYTES:
             self.finish()
 
@@ -100,9 +100,9 @@ class Intake:
         plain = [accepted[number] for number in _but(len(accepted), decoded.left)] if decoded.left else accepted
         parts: list[pa.RecordBatch] = []
         if plain:
-            columns = {**decoded.columns, "source": _at(sources, plain)}
+            columns = {**decoded.columns, "_source": _at(sources, plain)}
             parts.append(batch(columns, self._metrics))
-            for entry in pc.value_counts(columns["source"]).to_pylist():
+            for entry in pc.value_counts(columns["_source"]).to_pylist():
                 self.records[entry["values"]] += entry["counts"]
         if len(plain) < len(records):
             for number in refused[:_LESSONS]:
@@ -139,8 +139,10 @@ class Intake:
         for heed_quotes in (True, False) if outcome.reason in {Reason.NOT_JSON, Reason.TOO_LARGE} else ():
             parts = split(record, heed_quotes=heed_quotes)
             if len(parts) > 1 and (heed_quotes or self._any_is_json(parts, origin.arrived_at_ms)):
-                found = [self._decode(part, origin, f"{place}.{number}") for number, part in enumerate(parts, 1)]
-                return [reading for readings in found for reading in readings]
+                readings: list[Reading] = []
+                for number, part in enumerate(parts, 1):
+                    readings += self._decode(part, origin, f"{place}.{number}")
+                return readings
         self._reject(origin.source, outcome, record, place)
         return []
 

@@ -18,6 +18,7 @@ _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's largest window, gzip framing only
 _CHUNK_BYTES = 64 * 1024
 _BLOCK_BYTES = 480 * 1024  # of decompressed text at once: an object of zeros does not fill the memory
+_MOST_PARTS = 4096  # of a line at once: there are lines of two million `{}`
 
 # A JSON text has `}` before `{` in strings only; what is between quotes, or after the last one, is passed over.
 _BOUNDARY = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|(?P<end>\}[ \t\r]*+)(?=\{)', re.DOTALL)
@@ -75,9 +76,16 @@ def split(line: bytes, *, heed_quotes: bool = True) -> list[bytes]:
 
     Without heeding quotes, also those after a quotation mark too many, at the price of cutting texts that hold `}{`.
     """
-    boundary = _BOUNDARY if heed_quotes else _BOUNDARY_ANYWHERE
-    cuts = [0, *(found.end() for found in boundary.finditer(line) if found["end"]), len(line)]
-    return [line[start:end] for start, end in itertools.pairwise(cuts)]
+    return [*_parts(line, _BOUNDARY if heed_quotes else _BOUNDARY_ANYWHERE)]
+
+
+def _parts(line: bytes, boundary: re.Pattern[bytes]) -> Iterator[bytes]:
+    start = 0
+    for found in boundary.finditer(line):
+        if found["end"]:
+            yield line[start : found.end()]
+            start = found.end()
+    yield line[start:]
 
 
 class _OpenLine:
@@ -104,15 +112,22 @@ class _OpenLine:
             return
         self._texts.append(text)
         self._bytes += len(text)
-        *complete, rest = split(self.text)
-        if not complete and self._bytes > MAX_LINE_BYTES:
-            *complete, rest = split(self.text, heed_quotes=False)
-        if complete:
+        yield from self._complete(_parts(self.text, _BOUNDARY))
+        if self._bytes > MAX_LINE_BYTES:
+            yield from self._complete(_parts(self.text, _BOUNDARY_ANYWHERE))
+        if self._bytes > MAX_LINE_BYTES:
+            self._texts, self._cut = [self.text[:MAX_LINE_BYTES]], self._bytes - MAX_LINE_BYTES
+
+    def _complete(self, parts: Iterator[bytes]) -> Iterator[Block]:
+        """All parts but the last, some at a time; the last stays open."""
+        rest = next(parts)
+        while complete := [*itertools.islice(parts, _MOST_PARTS)]:
+            complete.insert(0, rest)
+            rest = complete.pop()
             part = self._part or 1
             yield Block(complete, self.number, part)
-            self._texts, self._bytes, self._part = [rest], len(rest), part + len(complete)
-        elif self._bytes > MAX_LINE_BYTES:
-            self._texts, self._cut = [self.text[:MAX_LINE_BYTES]], self._bytes - MAX_LINE_BYTES
+            self._part = part + len(complete)
+        self._texts, self._bytes = [rest], len(rest)
 
     def close_with(self, text: bytes) -> Iterator[Block]:
         """The rest of the line, and whole lines after it."""
@@ -121,19 +136,19 @@ class _OpenLine:
             yield self._last_part(head)
             self.number += 1
             if line_feed:
-                yield self._whole_lines(tail)
+                yield from self._whole_lines(tail)
             return
-        yield self._whole_lines(b"".join((*self._texts, text)))
+        yield from self._whole_lines(b"".join((*self._texts, text)))
 
     def finish(self) -> Iterator[Block]:
         """What stands after the last line feed."""
         if self._bytes:
             yield self._last_part(b"")
 
-    def _whole_lines(self, text: bytes) -> Block:
-        block = Block(text.split(b"\n"), self.number)
-        self.number += len(block.records)
-        return block
+    def _whole_lines(self, text: bytes) -> Iterator[Block]:
+        if text and not text.isspace():  # an object may be nothing but line feeds
+            yield Block(text.split(b"\n"), self.number)
+        self.number += text.count(b"\n") + 1
 
     def _last_part(self, text: bytes) -> Block:
         if self._cut:

@@ -37,7 +37,7 @@ class Files:
     """Writes arranged rows a file at a time, and hands the path of each, with its key, to `publish` when complete.
 
     A file holds one partition of `measured_at`. The same rows give the same files to the byte, however they were cut
-    when they were added. Rows have the column `source_object`, or `source`, a place in `sources`.
+    when they were added. Rows have the column `source_object`, or `_source`, a place in `sources`.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class _File:
         columns["source_object"] = (
             group["source_object"].combine_chunks().dictionary_encode()
             if sources is None
-            else pa.DictionaryArray.from_arrays(group["source"].combine_chunks(), sources)
+            else pa.DictionaryArray.from_arrays(group["_source"].combine_chunks(), sources)
         )
         for name in ("measured_at", "received_at"):
             columns[name] = pc.multiply(group[name], 1000).cast(TIMESTAMP)

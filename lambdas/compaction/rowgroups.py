@@ -22,7 +22,7 @@ class RowGroups:
 
     def add(self, rows: pa.Table) -> Iterator[pa.Table]:
         """Take up rows, one chunk a column; the row groups that are complete come out."""
-        sizes = pc.cumulative_sum(_row_bytes(rows))
+        sizes = pc.cumulative_sum(row_bytes(rows))
         while rows.num_rows:
             total = sizes[-1].as_py()
             if self._rows + rows.num_rows < ROWS and self._bytes + total < BYTES:
@@ -47,7 +47,7 @@ class RowGroups:
         self._bytes += size
 
 
-def _row_bytes(rows: pa.Table) -> pa.Int64Array:
+def row_bytes(rows: pa.Table) -> pa.Int64Array:
     """Bytes of each row: eight a column, and its texts."""
     sizes = pa.repeat(pa.scalar(8 * rows.num_columns, pa.int64()), rows.num_rows)
     for name in (field.name for field in rows.schema if pa.types.is_string(field.type)):

@@ -19,7 +19,9 @@ _TYPES: Final[dict[str, Any]] = {
     "received_at": float,
 }
 _ESCAPED = re.compile(r'[\x00-\x1f"\\]')  # in JSON they stand as escapes, which msgspec refuses to expect in a name
-_MAX_FIELDS = 96  # of devices that invent names, those beyond stay with the general decoder
+MAX_FIELDS: Final = 96
+"""Names that get a column of their own while a block is decoded: of devices that invent names, those beyond stay with
+the general decoder."""
 
 Row = tuple[Any, ...]
 
@@ -58,7 +60,7 @@ class Shape:
         except RefusedError:
             return
         new = {name: kind for name, value in fields.items() if name not in self._types and (kind := _type(name, value))}
-        if new and len(self._types) + len(new) <= _MAX_FIELDS:
+        if new and len(self._types) + len(new) <= MAX_FIELDS:
             self._types |= new
             self._expect_what_is_known()
 

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from compaction.arrange import arrange
+from compaction.rowgroups import row_bytes
 
 RUN_BYTES = 40_000_000
 """Of Arrow data that is sorted at once; sorting holds it three times."""
@@ -71,7 +73,8 @@ class SortedRuns:
         with pa.OSFile(str(path), "wb") as sink:
             for piece in pieces:
                 writer = writer or pa.ipc.new_file(sink, piece.schema)
-                writer.write_table(piece, max_chunksize=max(1, piece.num_rows * _BATCH_BYTES // (piece.nbytes + 1)))
+                for rows in _batches(piece):
+                    writer.write_table(rows)
             if writer:
                 writer.close()
         self._paths.append(path)
@@ -84,6 +87,15 @@ class SortedRuns:
             yield self._arrange(pa.concat_tables([run.take_to(bound) for run in loaded]))
         for path in paths:
             path.unlink()
+
+
+def _batches(rows: pa.Table) -> Iterator[pa.Table]:
+    """The rows in pieces of about _BATCH_BYTES, though some of them are a thousand times as long as others."""
+    number = pc.divide(pc.cumulative_sum(row_bytes(rows)), _BATCH_BYTES)
+    start = 0
+    for entry in pc.value_counts(number).to_pylist():  # in order of appearance, which is ascending
+        yield rows.slice(start, entry["counts"])
+        start += entry["counts"]
 
 
 class _Run:

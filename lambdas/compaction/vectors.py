@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compaction.identities import Identities
-from compaction.shape import IDENTITY, VALUE, Row, Shape
+from compaction.shape import IDENTITY, MAX_FIELDS, VALUE, Row, Shape
 from sensors.decode import METRIC_LIMIT, SMALLEST_METRIC
 from sensors.reading import ATTRIBUTES, MAX_ATTRIBUTE_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRICS, RESERVED_NAMES
 from sensors.settings import Limits
@@ -51,17 +51,18 @@ class VectorDecoder:
 
     def decode(self, rows: Sequence[Row], shape: Shape, arrived_at_ms: pa.Int64Array) -> Decoded:
         """Decode rows that the shape has accepted, each of which arrived when the store got it at its own time."""
-        if not rows or "timestamp" not in shape.names:
+        values = dict(zip(shape.names, zip(*rows, strict=True), strict=True)) if rows else {}
+        named = [values[name] for name in IDENTITY if name in values]
+        if not named or "timestamp" not in values:
             return Decoded({}, list(range(len(rows))))
-        values = dict(zip(shape.names, zip(*rows, strict=True), strict=True))
         checks: list[pa.BooleanArray] = []
         columns = self._times(values, arrived_at_ms, checks)
-        columns["device_id"] = self._identities.resolve([values[name] for name in IDENTITY if name in values], checks)
+        columns["device_id"] = self._identities.resolve(named, checks)
         columns |= _attributes(values, checks)
         metrics = _metrics(values, shape, checks)
         columns |= {name: metrics[name] for name in self._declared if name in metrics}
         others = sorted(metrics.keys() - set(self._declared))
-        columns["ignored_fields"] = _ignored(values, shape, len(rows))
+        columns["_ignored_fields"] = _ignored(values, shape, len(rows))
         if others:
             columns["other_metrics"] = other_metrics({name: metrics[name] for name in others})
         if not checks:
@@ -75,7 +76,7 @@ class VectorDecoder:
         received_at = self._received_at(values, arrived_at_ms, checks)
         ahead = pc.subtract(measured_at, received_at)
         _require(pc.less_equal(ahead, self._ahead_ms), checks)
-        return {"measured_at": measured_at, "received_at": received_at, "late": pc.less_equal(ahead, self._late_ms)}
+        return {"measured_at": measured_at, "received_at": received_at, "_late": pc.less_equal(ahead, self._late_ms)}
 
     def _received_at(
         self, values: Mapping[str, Any], arrived_at_ms: pa.Int64Array, checks: list[pa.BooleanArray]
@@ -169,7 +170,11 @@ def _add_values(
     if value.null_count == len(value):
         return
     names = pa.array(sensor_types or [None] * len(value), pa.string())
-    for name in pc.unique(names.filter(pc.is_valid(value))).to_pylist():
+    used = pc.unique(names.filter(pc.is_valid(value)))
+    if len(used) > MAX_FIELDS:
+        used = used[:MAX_FIELDS]
+        checks.append(pc.or_(pc.is_null(value), pc.is_in(names, used)))
+    for name in used.to_pylist():
         metric = VALUE if name is None else name
         named = pc.is_null(names) if name is None else pc.fill_null(pc.equal(names, name), False)
         mine = pc.if_else(named, value, None)
@@ -200,16 +205,15 @@ def other_metrics(columns: Columns) -> pa.MapArray:
     values = pa.concat_arrays(columns.values())
     if width > 1:
         values = values.take(pc.add(pc.multiply(column, pa.scalar(rows, pa.int64())), row))
-    keys = names.take(column)
     if not values.null_count:
         offsets = pc.multiply(_places(rows + 1), wide).cast(pa.int32())
-        return pa.MapArray.from_arrays(offsets, keys, values)
+        return pa.MapArray.from_arrays(offsets, names.take(column), values)
     held = pc.is_valid(values)
     last = pc.add(pc.multiply(_places(rows), wide), pa.scalar(width - 1, pa.int64()))
     ends = pc.cumulative_sum(held.cast(pa.int32())).take(last)
     offsets = pa.concat_arrays([pa.array([0], pa.int32()), ends])
     empty = pc.equal(offsets[1:], offsets[:-1])
-    return pa.MapArray.from_arrays(offsets, keys.filter(held), values.filter(held), mask=empty)
+    return pa.MapArray.from_arrays(offsets, names.take(column.filter(held)), values.filter(held), mask=empty)
 
 
 @lru_cache(maxsize=8)

@@ -110,13 +110,13 @@ class _Stored:
 
     def add(self, rows: pa.Table) -> None:
         self.by_source.update(_sources(rows))
-        self.late += pc.sum(rows["late"], min_count=0).as_py()
-        self.ignored_fields += pc.sum(rows["ignored_fields"], min_count=0).as_py()
+        self.late += pc.sum(rows["_late"], min_count=0).as_py()
+        self.ignored_fields += pc.sum(rows["_ignored_fields"], min_count=0).as_py()
 
 
 def _sources(rows: pa.Table) -> dict[int, int]:
     """How many of the rows each source has."""
-    return {entry["values"]: entry["counts"] for entry in pc.value_counts(rows["source"]).to_pylist()}
+    return {entry["values"]: entry["counts"] for entry in pc.value_counts(rows["_source"]).to_pylist()}
 
 
 def _per_object(task: Task, intake: Intake, stored: _Stored, duplicates: Counter[int]) -> tuple[ObjectResult, ...]:

@@ -1,5 +1,6 @@
 """What the plan reads of data files: where the keys of each begin and end, and a sample of the keys of some."""
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +19,8 @@ from optimization.manifests import Key
 _FIRST_TIME: Final = -(2**63)
 _LAST_TIME: Final = 2**63 - 1
 _AFTER_ALL_DEVICES: Final = "\U0010ffff"
-_SAMPLED_KEYS: Final = 8  # of a row group: with the row groups that are looked at, some 64 keys a task
+SAMPLED_KEYS: Final = 16
+"""Of a row group that is looked at."""
 
 
 def place(io: FileIO, file: LiveFile, metrics: Sequence[str]) -> Placed | None:
@@ -48,12 +50,12 @@ def place(io: FileIO, file: LiveFile, metrics: Sequence[str]) -> Placed | None:
 
 
 def sample(io: FileIO, file: LiveFile, where: float) -> list[Key]:
-    """Some keys of the row group that is so far into a file, from 0 for the first to 1 for the last."""
+    """Some keys of the row group that is so far into a file, from 0 to 1; what is left over says which of its keys."""
     with io.new_input(file.path).open() as stream:
         content = pq.ParquetFile(stream, read_dictionary=["device_id"])
-        number = min(int(where * content.num_row_groups), content.num_row_groups - 1)
-        rows = content.read_row_group(number, columns=["device_id", "measured_at"])
-    step = rows.num_rows / _SAMPLED_KEYS
-    rows = rows.take(sorted({int((place + 0.5) * step) for place in range(_SAMPLED_KEYS)}))
+        rest, number = math.modf(where * content.num_row_groups)
+        rows = content.read_row_group(int(number), columns=["device_id", "measured_at"])
+    step = rows.num_rows / SAMPLED_KEYS
+    rows = rows.take(sorted({int((place + rest) * step) for place in range(SAMPLED_KEYS)}))
     moments = rows["measured_at"].cast(pa.timestamp("ms", "UTC"), safe=False).cast(pa.int64())
     return list(zip(rows["device_id"].to_pylist(), moments.to_pylist(), strict=True))

@@ -35,15 +35,19 @@ class KeyRange(NamedTuple):
             held[0] = pc.and_(held[0], mask)
         return rows.filter(held[0]) if held else rows
 
+    def meets(self, first: Key | None, last: Key | None) -> bool:
+        """Whether a key of the range may be one from `first` to `last`, both included; None where that is not known."""
+        if self.start is not None and last is not None and last < self.start:
+            return False
+        return self.end is None or first is None or first < self.end
+
     def _meets(self, group: pq.RowGroupMetaData, columns: list[int]) -> bool:
         """Smallest device with smallest time is no later than any key of the row group, and so on at the other end."""
         statistics = [group.column(number).statistics for number in columns]
         if not all(column is not None and column.has_min_max for column in statistics):
             return True
         device_id, measured_at = statistics
-        if self.start is not None and (device_id.max, _ms(measured_at.max)) < self.start:
-            return False
-        return self.end is None or (device_id.min, _ms(measured_at.min)) < self.end
+        return self.meets((device_id.min, _ms(measured_at.min)), (device_id.max, _ms(measured_at.max)))
 
 
 def _not_before(rows: pa.RecordBatch, key: Key) -> pa.BooleanArray:

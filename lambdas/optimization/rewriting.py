@@ -68,7 +68,7 @@ class Rewriter(msgspec.Struct, frozen=True):
 
     def _copies(self, group: Group, keys: KeyRange, folder: Path) -> Iterator[Copy]:
         """What the task needs of each file, some fetched ahead: together they are about as large as its output."""
-        numbered = enumerate(group.files)
+        numbered = ((number, file) for number, file in enumerate(group.files) if keys.meets(file.first, file.last))
         for _, copy in ahead(
             lambda entry: fetch(self.s3, self.bucket, entry[1], keys, folder / f"{entry[0]}.parquet"), numbered
         ):

@@ -5,8 +5,11 @@ What the sample is decides how even the ranges are, and nothing else: together t
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
+from typing import Final
 
 from optimization.manifests import Key
+
+_GOLDEN: Final = (5**0.5 - 1) / 2
 
 Range = tuple[Key | None, Key | None]
 """Keys from the first on, before the second; None is no bound."""
@@ -21,15 +24,15 @@ def split(sample: Iterable[Key], parts: int) -> list[Range]:
 
 
 def spread(sizes: Sequence[int], count: int) -> Iterator[tuple[int, float]]:
-    """This many places, evenly over things of these sizes put one after the other: the thing, and how far into it.
+    """This many places in things of these sizes, put one after the other: the thing, and how far into it, from 0 to 1.
 
-    The larger a thing, the more of them fall on it, so that each stands for as many bytes.
+    The larger a thing, the more places fall on it, so that each stands for as many bytes. How far into it follows the
+    golden ratio: things that are alike are looked at in different places, all about equally far apart.
     """
     total = sum(sizes)
     ends = list(accumulate(sizes))
     number = 0
     for place in range(count if total else 0):
-        at = (place + 0.5) * total / count
-        while ends[number] <= at:
+        while ends[number] <= (place + 0.5) * total / count:
             number += 1
-        yield number, 1 - (ends[number] - at) / sizes[number]
+        yield number, place * _GOLDEN % 1

@@ -12,12 +12,14 @@ from pyiceberg.table import Table
 from pyiceberg.types import DoubleType
 
 from compaction.ahead import ahead
-from optimization.choosing import Chosen, Placed, choose
+from optimization.choosing import Chosen, Placed, choose, parts
 from optimization.inventory import LiveFile, Span, inventory
 from optimization.looking import place
 
-MAX_FILES: Final = 100_000
-"""A run ends with the partition in which it has this many: its commit names each file. The next takes what is left."""
+MAX_FILES: Final = 50_000
+MAX_TASKS: Final = 10_000
+"""A run ends with the partition in which it has as many: its commit names each file, and planning looks into files for
+each task. The next run takes what is left."""
 
 
 class Surveyed(NamedTuple):
@@ -52,15 +54,16 @@ def survey(
     spans = sorted(found.files, key=lambda span: (span.start_ms, span.by))
     for span in sorted(found.with_deletes.intersection(spans)):
         yield Surveyed(span.name, [], found.files[span], "left alone: row-level deletes")
-    files = ((span, file) for span in spans if span not in found.with_deletes for file in found.files[span])
+    alive = ((span, file) for span in spans if span not in found.with_deletes for file in found.files[span])
     metrics = metrics_of(table)
-    chosen_files = 0
-    looked_at = ahead(lambda item: place(table.io, item[1], metrics), files)
+    files = tasks = 0
+    looked_at = ahead(lambda item: place(table.io, item[1], metrics), alive)
     for span, answers in groupby(looked_at, key=lambda answer: answer[0][0]):
         surveyed = _surveyed(span, [(file, where) for (_, file), where in answers], file_bytes)
         yield surveyed
-        chosen_files += sum(len(chosen.files) for chosen in surveyed.groups)
-        if chosen_files >= MAX_FILES:
+        files += sum(len(chosen.files) for chosen in surveyed.groups)
+        tasks += sum(parts(chosen.bytes, file_bytes) for chosen in surveyed.groups)
+        if files >= MAX_FILES or tasks >= MAX_TASKS:
             return
 
 

@@ -36,7 +36,7 @@ def through_the_intake(body: bytes, lessons: bytes = b"") -> Outcome:
         rejects.clear()
     intake.read("object", io.BytesIO(body), ARRIVED)
     intake.finish()
-    return Outcome([exact({**row, "source": 0}) for row in rows], rejects, intake.records[-1])
+    return Outcome([exact({**row, "_source": 0}) for row in rows], rejects, intake.records[-1])
 
 
 def by_the_decoder(lines: list[bytes]) -> Outcome:

@@ -69,8 +69,8 @@ def test_the_rows_that_stay_are_those_that_the_domain_keeps(content: list[Readin
         assert dict(row["other_metrics"] or ()) == others
         assert row["location"] == item.attributes.get("location")
     assert len(result.duplicates) == len(content) - len(kept)
-    assert Counter(row["late"] for row in found) == Counter(item.late for item in kept)
-    assert sum(row["ignored_fields"] for row in found) == sum(item.ignored_fields for item in kept)
+    assert Counter(row["_late"] for row in found) == Counter(item.late for item in kept)
+    assert sum(row["_ignored_fields"] for row in found) == sum(item.ignored_fields for item in kept)
 
 
 @settings(deadline=None, max_examples=40)

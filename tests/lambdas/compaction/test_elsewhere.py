@@ -99,6 +99,20 @@ def overtake(lake: Lake, monkeypatch: pytest.MonkeyPatch, other: Callable[[], ob
     monkeypatch.setattr(LakeTable, "extend", overtaken)
 
 
+def test_a_commit_that_runs_twice_at_once_is_one_snapshot(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step Functions has given up on an invocation that still works, and has begun another."""
+    memory_lake.put("a", [reading("pump-1")])
+    memory_lake.plan("one")
+    memory_lake.write("one")
+    reports = []
+    overtake(memory_lake, monkeypatch, lambda: reports.append(memory_lake.commit("one")))
+
+    reports.append(memory_lake.commit("one"))
+
+    assert (len(memory_lake.table().metadata.snapshots), devices(memory_lake)) == (1, ["pump-1"])
+    assert reports[0] == reports[1]
+
+
 def test_archive_and_files_are_looked_at_once_however_many_attempts_the_commit_takes(
     memory_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,14 +2,14 @@
 
 import io
 import threading
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import IncompleteReadError
 from botocore.response import StreamingBody
 
-from compaction import errors, ledger, packing, planning, runs
+from compaction import errors, ledger, packing, runs
 from compaction.hours import Window
 from compaction.ledger import Entry, Ledger
 from compaction.manifests import plan_key
@@ -18,15 +18,10 @@ from tests.memory_aws import Effects
 
 DAY = timedelta(days=1)
 EVERYTHING = Window(None, NOW)
-CLOSED = Window(None, HOUR + timedelta(hours=3), every_closed=True)
 
 
 def held(lake: Lake, window: Window = EVERYTHING) -> list[tuple[str, str]]:
     return [(entry.key, entry.run_id) for entry in Ledger(lake.store).held(window)]
-
-
-def planned(lake: Lake, run_id: str) -> list[str]:
-    return sorted(item.key for task in lake.tasks(run_id) for item in task.objects)
 
 
 def test_the_ledger_names_the_objects_of_committed_runs_by_hour_in_order(memory_lake: Lake) -> None:
@@ -115,6 +110,23 @@ def test_a_table_that_is_older_than_the_ledger_gets_one(memory_lake: Lake) -> No
     assert held(memory_lake) == expected
 
 
+def test_when_nothing_is_missing_one_run_is_asked_for(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    for run_id in ("one", "two", "three"):
+        memory_lake.put(run_id, [reading()])
+        memory_lake.run(run_id)
+    read = []
+    get_object = memory_lake.s3.get_object
+
+    def reading_of(**request: Any) -> Any:
+        read.append(request["Key"])
+        return get_object(**request)
+
+    monkeypatch.setattr(memory_lake.s3, "get_object", reading_of)
+    memory_lake.plan("four")
+
+    assert [key for key in read if key.startswith("ledger/runs/")] == ["ledger/runs/three.json"]
+
+
 def test_healing_that_breaks_off_leaves_no_gap(memory_lake: Lake) -> None:
     for run_id in ("one", "two", "three"):
         memory_lake.put(run_id, [reading()])
@@ -167,89 +179,13 @@ def test_a_run_that_left_the_table_s_history_is_still_committed(memory_lake: Lak
     assert len(memory_lake.rows()) == 2
 
 
-def test_a_scheduled_run_looks_back_from_what_is_settled(memory_lake: Lake) -> None:
-    planner = memory_lake.planner(lookback=2 * DAY)
+@pytest.mark.parametrize("more_bytes", [0, 1])
+def test_an_object_that_changed_since_the_plan_is_not_published(memory_lake: Lake, more_bytes: int) -> None:
     memory_lake.put("a", [reading()])
-    assert planner.plan("one", CLOSED)["objects"] == 1, "nothing is settled yet: the whole archive"
-    memory_lake.write("one")
-    memory_lake.commit("one")
-    old = memory_lake.put("old", [reading()], HOUR - 3 * DAY)
-    late = memory_lake.put("late", [reading()], HOUR - DAY)
-
-    planner.plan("two", CLOSED)
-    planner.plan("chosen", Window(HOUR - 4 * DAY, NOW))
-    memory_lake.planner().plan("all", CLOSED)
-
-    assert planned(memory_lake, "two") == [late]
-    assert planned(memory_lake, "chosen") == [old, late]
-    assert planned(memory_lake, "all") == [old, late]
-
-
-def test_nothing_is_settled_by_a_run_that_failed_or_took_chosen_hours(memory_lake: Lake) -> None:
-    memory_lake.put("a", [reading()])
-    memory_lake.plan("failed")
-    memory_lake.run("chosen", start="2026-11-21T09:00Z")
-
-    assert runs.settled_until(runs.committed(memory_lake.glue, memory_lake.s3, "")) is None
-
-
-def test_a_plan_that_is_asked_for_later_settles_what_it_settled_at_first(memory_lake: Lake) -> None:
-    memory_lake.put("a", [reading()])
-    planner = memory_lake.planner()
-    planner.plan("one", CLOSED)
-    planner.plan("one", Window(None, CLOSED.end + DAY, every_closed=True))
-    memory_lake.run("one")
-
-    assert runs.settled_until(runs.committed(memory_lake.glue, memory_lake.s3, "")) == CLOSED.end
-
-
-def test_what_is_too_much_for_one_run_is_left_to_the_next(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planning, "MAX_OBJECTS", 2)
-    hours = [HOUR - DAY, HOUR, HOUR + timedelta(hours=1)]
-    keys = [memory_lake.put("a", [reading()], hour) for hour in hours]
-
-    def settled() -> datetime | None:
-        return runs.settled_until(runs.committed(memory_lake.glue, memory_lake.s3, ""))
-
-    memory_lake.run("one")
-    assert planned(memory_lake, "one") == keys[:2]
-    assert settled() == hours[2]
-    memory_lake.run("two")
-    assert planned(memory_lake, "two") == keys[2:]
-    assert settled() == CLOSED.end
-
-
-def test_a_run_takes_no_more_bytes_than_its_commit_can_publish(
-    memory_lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(planning, "MAX_TASKS", 2)
-    keys = [memory_lake.put("a", [reading()], HOUR + timedelta(hours=number)) for number in range(3)]
-    size = max(len(memory_lake.s3.buckets[memory_lake.raw][key].body) for key in keys)
-
-    memory_lake.run("one", task_bytes=size)
-
-    assert planned(memory_lake, "one") == keys[:2]
-    assert runs.settled_until(runs.committed(memory_lake.glue, memory_lake.s3, "")) == HOUR + timedelta(hours=2)
-    assert memory_lake.planner(size).dry_run(CLOSED)[0].objects == 1
-
-
-def test_an_object_that_is_too_large_for_a_run_is_a_run_of_its_own(
-    memory_lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(planning, "MAX_TASKS", 2)
-    keys = [memory_lake.put(f"{number}", [reading()]) for number in range(2)]
-
-    for number, key in enumerate(keys):
-        memory_lake.run(f"{number}", task_bytes=1)
-        assert planned(memory_lake, f"{number}") == [key]
-
-
-def test_an_object_that_changed_since_the_plan_is_not_published(memory_lake: Lake) -> None:
-    memory_lake.put("a", [reading()])
-    memory_lake.put("b", [reading()])
+    key = memory_lake.put("b", [reading()])
     memory_lake.plan("run")
     memory_lake.write("run")
-    memory_lake.put("b", [reading("pump-9"), reading()])
+    memory_lake.put_bytes("b", bytes(len(memory_lake.s3.buckets[memory_lake.raw][key].body) + more_bytes))
 
     with pytest.raises(errors.ObjectChanged, match=r"hour=09/b\.gz is not the object that was planned"):
         memory_lake.commit("run")

@@ -18,21 +18,43 @@ def read(data: bytes) -> list[bytes]:
     return [line for block in blocks(io.BytesIO(data)) for line in block.records]
 
 
-@given(
-    st.lists(st.binary(max_size=40).map(lambda line: line.replace(b"\n", b"").replace(b"}", b"")), max_size=40),
-    st.booleans(),
+def placed(data: bytes) -> list[tuple[str, bytes]]:
+    """The records with their places, blank lines left out."""
+    return [
+        (block.position(number), record)
+        for block in blocks(io.BytesIO(data))
+        for number, record in enumerate(block.records)
+        if record and not record.isspace()
+    ]
+
+
+CONTENT = st.lists(
+    st.one_of(st.sampled_from([b"", b" ", b"\r"]), st.binary(max_size=40)).map(
+        lambda line: line.replace(b"\n", b"").replace(b"}", b"")
+    ),
+    max_size=40,
 )
-def test_lines_come_out_as_they_went_in_whatever_the_sizes_of_chunks(content: list[bytes], ends: bool) -> None:
+
+
+@given(CONTENT, st.booleans(), st.integers(2, 40), st.integers(1, 40))
+def test_lines_come_out_as_they_went_in_whatever_the_sizes_of_chunks(
+    content: list[bytes], ends: bool, chunk: int, block: int
+) -> None:
     text = b"".join(line + b"\n" for line in content)
     text = text if ends else text[:-1]
-    expected = text.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    expected = expected[:-1] if expected[-1] == b"" else expected
+    numbered = enumerate(text.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1)
+    expected = [(str(number), line) for number, line in numbered if line and not line.isspace()]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lines, "_CHUNK_BYTES", 7)
-        patch.setattr(lines, "_BLOCK_BYTES", 5)
-        assert read(gzip.compress(text)) == expected
+        patch.setattr(lines, "_CHUNK_BYTES", chunk)
+        patch.setattr(lines, "_BLOCK_BYTES", block)
+        assert placed(gzip.compress(text)) == expected
         if not text.startswith(b"\x1f\x8b"):
-            assert read(text) == expected
+            assert placed(text) == expected
+
+
+def test_a_text_of_nothing_but_line_feeds_is_passed_over_and_counted() -> None:
+    assert placed(gzip.compress(b"one\n" + b"\n" * 3_000_000 + b" \r\ntwo")) == [("1", b"one"), ("3000003", b"two")]
+    assert list(blocks(io.BytesIO(gzip.compress(b"\n" * 3_000_000)))) == []
 
 
 OBJECTS = st.lists(
@@ -71,6 +93,18 @@ def test_of_an_endless_line_only_the_beginning_is_held_and_the_next_lines_keep_t
     ]
     assert len(found[1].records[0]) == lines.MAX_LINE_BYTES
     assert found[1].cut == 10_000_000 - lines.MAX_LINE_BYTES
+
+
+def test_parts_of_a_line_come_some_at_a_time_and_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 100_000)
+    text = b'"' + b"{}" * 200_000 + b"\n{}"
+
+    found = list(blocks(io.BytesIO(text)))
+
+    assert max(len(block.records) for block in found) == lines._MOST_PARTS
+    places = [block.position(number) for block in found for number in range(len(block.records))]
+    assert places == [*(f"1.{number}" for number in range(1, len(places))), "2"]
+    assert b"".join(record for block in found for record in block.records) == text.replace(b"\n", b"")
 
 
 def test_parts_of_a_line_have_places_of_their_own() -> None:

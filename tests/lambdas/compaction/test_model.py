@@ -12,8 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from compaction import errors
 from compaction.hours import Window
 from compaction.ledger import Ledger
+from tests.faults import Died, dies_after, dies_before, loses_its_answer
 from tests.lake import AT, HOUR, Lake, in_memory, reading
-from tests.lambdas.compaction.test_crashes import Died, dies_after, dies_before, loses_its_answer, quarantined
+from tests.lambdas.compaction.test_crashes import quarantined
 from tests.memory_aws import Effects
 
 readings = st.builds(reading, st.sampled_from(["a", "b"]), st.sampled_from([AT, AT + 1, AT - 90_000]))

@@ -138,6 +138,104 @@ USUAL = st.builds(
 )
 
 
+# As text: what no encoder of Python's writes, but a device may.
+LITERALS = st.sampled_from(
+    [
+        *(
+            "0",
+            "-0",
+            "-0.0",
+            "1",
+            "2.5",
+            "-3.25",
+            "1E5",
+            "1e+5",
+            "0.00001e-126",
+            "1e400",
+            "-1e400",
+            "1e-400",
+            "01",
+            "1.",
+        ),
+        *(".5", "+1", "1e", "0x1", "18446744073709551616", "9" * 400, "9" * 4301, "0." + "1" * 400, "1" + "0" * 126),
+        *(
+            "NaN",
+            "Infinity",
+            "-Infinity",
+            "null",
+            "true",
+            "false",
+            "[]",
+            "{}",
+            '{"a":1}',
+            '[{"a":1}]',
+            "[" * 70 + "]" * 70,
+        ),
+        *('""', '"1"', '"a"', '"flow"', '"device_id"', '"a\\/b"', '"\\ud800"', '"\\ud83d\\ude00"', '"\\u0000"', '"\t"'),
+        *(f'"{"x" * 255}"', f'"{"ü" * 256}"', f'"{"x" * 257}"', f'"{"😀" * 256}"'),
+    ]
+)
+LITERAL_MOMENTS = st.sampled_from(
+    [
+        *(f"{ARRIVED_MS}", f"{ARRIVED_MS}.5", f"{ARRIVED_MS}.4999999", f"{ARRIVED_MS}e0", "1.7952516E9", "17952516e2"),
+        *("99999999999.9995", "99999999999.9994", "253402300799999.5", "253402300799999.4", "-0", "1e-5", "0.0015"),
+        *(
+            '"2026-11-21T08:59:59.123Z"',
+            '"2026-11-21T08:59:59.123z"',
+            '"2026-11-21T08:59:59.123Z\\n"',
+            '"\uff12026-11-21T08:59:59.123Z"',
+        ),
+        *('"2024-02-29T00:00:00.000Z"', '"2023-02-29T00:00:00.000Z"', '"2026-11-21T08:59:59\\u002e123Z"'),
+    ]
+)
+FREE_NAMES = st.sampled_from(
+    [
+        *(
+            "temperature",
+            "vibration",
+            "flow",
+            "x",
+            "value",
+            "Temperature",
+            "temp\\u0065rature",
+            "välue",
+            "a\\/b",
+            "a/b",
+        ),
+        *(
+            "measured_at",
+            "source_object",
+            "other_metrics",
+            "source",
+            "late",
+            "ignored_fields",
+            "field_0",
+            "\\ud800",
+            "",
+        ),
+        *("__class__", "\x7f", "\\ud83d\\ude00", "ü" * 255, "k" * 256, *sorted(RESERVED_NAMES)),
+    ]
+)
+LITERAL_FIELDS = st.one_of(
+    st.tuples(FREE_NAMES, LITERALS),
+    st.tuples(st.sampled_from(["sensor_type", "location"]), LITERALS),
+    st.tuples(st.just("received_at"), LITERAL_MOMENTS | LITERALS),
+)
+
+
+@st.composite
+def literal(draw: st.DrawFn) -> bytes:
+    """Fields written out, in any order and more than once; the device and the time may be missing."""
+    identity = ("device_id", "sensor_id", "topic_device_id")
+    device = draw(st.sampled_from(['"a"', '"a"', '"\\u0061"', '"ü"', '"a\\n"', "null", "5"]))
+    members = [(name, device) for name in identity if draw(st.integers(0, 2)) == 0]
+    members += draw(st.lists(st.tuples(st.just("timestamp"), LITERAL_MOMENTS | LITERALS), max_size=1))
+    members += draw(st.lists(LITERAL_FIELDS, max_size=5))
+    if draw(st.booleans()):
+        members = draw(st.permutations(members))
+    return ("{" + ",".join(f'"{name}":{value}' for name, value in members) + "}").encode()
+
+
 @st.composite
 def damaged(draw: st.DrawFn) -> bytes:
     record = bytearray(draw(USUAL | RECORDS))
@@ -187,7 +285,12 @@ KNOWN_DAMAGE = [
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.one_of(USUAL, USUAL, RECORDS, damaged(), st.sampled_from(KNOWN_DAMAGE)), max_size=12), st.booleans())
+@given(
+    st.lists(
+        st.one_of(USUAL, USUAL, RECORDS, literal(), literal(), damaged(), st.sampled_from(KNOWN_DAMAGE)), max_size=12
+    ),
+    st.booleans(),
+)
 def test_a_block_comes_out_as_its_records_do_one_by_one(records: list[bytes], taught: bool) -> None:
     lines = [line for record in records for line in record.split(b"\n") if b"}{" not in line.replace(b" ", b"")]
     lessons = b"\n".join(sorted(lines)) if taught else b""
@@ -208,6 +311,12 @@ def test_a_damaged_record_among_ordinary_ones_is_judged_as_on_its_own(damage: by
     lines = [*usual[:10], damage, *usual[10:]]
 
     assert through_the_intake(b"\n".join(lines), b"\n".join([*usual, damage])) == by_the_decoder(lines)
+
+
+def test_records_of_which_none_has_named_a_device_are_set_aside_however_many_there_are() -> None:
+    lines = [b'{"timestamp":1795251600,"temperature":%d}' % number for number in range(20)]
+
+    assert through_the_intake(b"\n".join(lines), lines[0]) == by_the_decoder(lines)
 
 
 def test_ordinary_records_never_reach_the_general_decoder(monkeypatch: pytest.MonkeyPatch) -> None:

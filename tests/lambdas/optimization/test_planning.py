@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from compaction.errors import FileMismatch
 from compaction.manifests import KEYS_METADATA
 from optimization import surveying
 from optimization.manifests import plan_key
@@ -245,10 +246,28 @@ def test_a_large_group_is_cut_into_ranges_of_about_as_many_rows(upkeep: Upkeep) 
     assert upkeep.dry_run()["tasks"] == 4
 
 
-def test_a_run_ends_with_the_partition_in_which_it_has_files_enough(
-    upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
+def test_a_task_does_not_look_at_files_whose_keys_are_outside_its_range(upkeep: Upkeep) -> None:
+    arrive(upkeep.lake, "one", "a", "b")
+    arrive(upkeep.lake, "two", "x", "y")
+    upkeep.file_bytes = upkeep.dry_run()["bytes"] // 2 + 100
+    upkeep.lake.partition_by = "hour"  # so that both have to be rewritten
+    arrive(upkeep.lake, "three", "z", at=AT - DAY)
+    upkeep.plan("run")
+    ((one, two),) = [group.files for group in upkeep.groups("run")]
+    upkeep.lake.s3.delete_object(Bucket=upkeep.lake.processed, Key=two.key)
+
+    first, second = upkeep.tasks("run")
+
+    assert [source.key for source in upkeep.rewriter().rewrite("run", first).sources] == [one.key]
+    with pytest.raises(FileMismatch, match=r"two-00000\.parquet"):
+        upkeep.rewriter().rewrite("run", second)
+
+
+@pytest.mark.parametrize(("limit", "enough"), [("MAX_FILES", 2), ("MAX_TASKS", 1)])
+def test_a_run_ends_with_the_partition_in_which_it_has_enough(
+    upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch, limit: str, enough: int
 ) -> None:
-    monkeypatch.setattr(surveying, "MAX_FILES", 2)
+    monkeypatch.setattr(surveying, limit, enough)
     for day in range(3):
         arrive(upkeep.lake, f"{day}a", "a", at=AT - day * DAY)
         arrive(upkeep.lake, f"{day}b", "a", at=AT - day * DAY)

@@ -1,5 +1,6 @@
 """Cutting a group into ranges of keys."""
 
+import itertools
 from collections import Counter
 
 from hypothesis import given
@@ -57,7 +58,16 @@ def test_places_are_spread_over_things_by_their_size(sizes: list[int], count: in
 
     assert len(places) == (count if sum(sizes) else 0)
     assert all(0 <= where < 1 for _, where in places)
-    assert places == sorted(places)
     falls = Counter(number for number, _ in places)
     for number, size in enumerate(sizes):
         assert abs(falls[number] - size * count / max(sum(sizes), 1)) <= 1
+
+
+@given(st.integers(1, 30), st.integers(2, 30))
+def test_files_that_are_alike_are_cut_evenly_by_what_is_seen_of_them(files: int, parts: int) -> None:
+    """Each has all keys from 0 to 1, and four places a part are looked at."""
+    sample = [("a", int(where * 1000)) for _, where in spread([1] * files, 4 * parts)]
+
+    cuts = [0, *(start[1] for start, _ in split(sample, parts) if start), 1000]
+
+    assert max(b - a for a, b in itertools.pairwise(cuts)) <= 2 * 1000 / parts

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import pyarrow.parquet as pq
 import pytest
 
 from compaction.manifests import PlannedObject, Task, TaskResult
@@ -147,6 +148,18 @@ def test_of_a_line_without_end_the_quarantine_says_how_long_it_was() -> None:
 
     assert line["detail"] == "a line of 10000000 bytes, of which the first 4194304 are kept here"
     assert len(base64.b64decode(line["payload_b64"])) == 4_194_304
+
+
+def test_a_metric_may_be_declared_under_any_name_that_the_settings_accept() -> None:
+    metrics = ("source", "late", "ignored_fields", "key", "value", "key_value", "place", "field_0")
+    s3 = OneObject(payload(**{name: number for number, name in enumerate(metrics)}))
+
+    task = Task("00000", (PlannedObject("raw-data/a.gz", 1, "tag"),))
+    result = Writer(s3, "raw", "processed", Limits(), metrics, "day", 10**9, bloom_filter=False).write("run", task)
+
+    (row,) = pq.read_table(io.BytesIO(s3.written[result.files[0].key])).to_pylist()
+    assert [row[name] for name in metrics] == [*range(len(metrics))]
+    assert row["other_metrics"] == [("temperature", 1.0)]
 
 
 @pytest.mark.parametrize(
