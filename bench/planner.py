@@ -67,7 +67,7 @@ class Archive:
             elif self._half_committed:
                 key = hour_prefix(hour).replace(ARCHIVE_PREFIX, "ledger/") + "run.jsonl"
                 if key > StartAfter:
-                    yield {"Contents": [{"Key": key}]}
+                    yield {"Contents": [{"Key": key, "Size": 1, "LastModified": hour}]}
 
 
 class NoTable:

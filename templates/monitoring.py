@@ -20,10 +20,16 @@ WATCHED = {
     "ProcessReadingsName": "Function that stores readings",
     "EventSourceId": "Event source mapping of that function",
     "CompactStateMachineArn": "State machine of the compaction",
+    "OptimizeStateMachineArn": "State machine of the table's upkeep",
     "StartRunStateMachineArn": "State machine that starts the others for their schedules",
     "PlanCompactionName": "First step of the compaction",
     "WriteParquetName": "Second step of the compaction",
     "CommitTableName": "Last step of the compaction",
+    "PlanOptimizationName": "First step of the upkeep",
+    "RewriteParquetName": "Second step of the upkeep",
+    "CommitRewriteName": "Third step of the upkeep",
+    "ExpireSnapshotsName": "Fourth step of the upkeep",
+    "SweepOrphansName": "Last step of the upkeep",
 }
 
 

@@ -24,6 +24,7 @@ CALLED = (
     glue.GetDatabase,
     glue.GetTable,
     glue.UpdateTable,
+    s3.DeleteObject,
     s3.GetObject,
     s3.ListBucket,
     s3.PutObject,

@@ -28,6 +28,7 @@ def alarms(settings: Settings, watched: Watched) -> Iterator[Alarm]:
     yield from _hot_table(settings, watched)
     yield from _compaction(settings, watched)
     yield from _steps(settings, watched)
+    yield from _upkeep(watched)
     yield _starting(watched)
     yield from _notifications(settings, watched)
 
@@ -212,6 +213,16 @@ def _steps(settings: Settings, watched: Watched) -> Iterator[Alarm]:
             settings.monitoring.step_errors,
             harmful=False,  # see the compaction as a whole
         )
+
+
+def _upkeep(watched: Watched) -> Iterator[Alarm]:
+    """The table is whole without it, only slower to read and larger than need be."""
+    machine = {"StateMachineArn": watched["OptimizeStateMachineArn"]}
+    for title, name, meaning in (
+        ("OptimizationFailed", "ExecutionsFailed", "A run of the table's upkeep failed."),
+        ("OptimizationTimedOut", "ExecutionsTimedOut", "A run of the table's upkeep did not end in time."),
+    ):
+        yield Alarm(title, meaning, metric("AWS/States", name, "Sum", machine), 0, harmful=False)
 
 
 def _starting(watched: Watched) -> Alarm:

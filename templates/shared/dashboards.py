@@ -16,6 +16,14 @@ WIDTH = GRID // COLUMNS
 HEIGHT = 6
 HEADING_HEIGHT = 1
 PERIOD_S = 60
+RUNS = {
+    "ExecutionsStarted": "Sum",
+    "ExecutionsSucceeded": "Sum",
+    "ExecutionsFailed": "Sum",
+    "ExecutionsTimedOut": "Sum",
+    "ExecutionsAborted": "Sum",
+}
+"""What a state machine counts of its executions."""
 
 Widget = dict[str, object]
 Line = list[object]
@@ -31,6 +39,7 @@ def body(settings: Settings, alarms: Iterable[str]) -> dict[str, list[Widget]]:
         "Hot table": _hot_table(settings),
         "Archive": _archive(),
         "Compaction": _compaction(settings),
+        "Upkeep of the table": _upkeep(settings),
         **({"Webhook": _webhook(settings)} if settings.alerts.webhook else {}),
     }
     placed = [*_top(settings, alarms)]
@@ -176,12 +185,10 @@ def _archive() -> list[Widget]:
 def _compaction(settings: Settings) -> list[Widget]:
     machine = {"StateMachineArn": "${CompactStateMachineArn}"}
     service = {"service": settings.stack_name}
-    started = {"ExecutionsStarted": "Sum", "ExecutionsSucceeded": "Sum"}
-    ended = {"ExecutionsFailed": "Sum", "ExecutionsTimedOut": "Sum", "ExecutionsAborted": "Sum"}
     rows = {"RecordsRead": "Sum", "RowsCommitted": "Sum", "RecordsDuplicate": "Sum", "RecordsQuarantined": "Sum"}
     steps = [{"FunctionName": f"${{{name}}}"} for name in ("PlanCompactionName", "WriteParquetName", "CommitTableName")]
     return [
-        _graph("Runs", _lines("AWS/States", machine, **started, **ended)),
+        _graph("Runs", _lines("AWS/States", machine, **RUNS)),
         _graph("Duration of a run, ms", _lines("AWS/States", machine, ExecutionTime="Maximum")),
         _graph("Steps: errors", *(_lines("AWS/Lambda", step, Errors="Sum", Throttles="Sum") for step in steps)),
         _graph("Backlog: objects", _lines(NAMESPACE, service, BacklogObjects="Maximum")),
@@ -189,6 +196,29 @@ def _compaction(settings: Settings) -> list[Widget]:
         _graph("Backlog: age, s", _lines(NAMESPACE, service, BacklogAgeSeconds="Maximum")),
         _graph("Records and rows", _lines(NAMESPACE, service, **rows)),
         _graph("Files written", _lines(NAMESPACE, service, FilesWritten="Sum")),
+        _graph("Steps: duration, ms", *(_lines("AWS/Lambda", step, Duration="Maximum") for step in steps)),
+    ]
+
+
+def _upkeep(settings: Settings) -> list[Widget]:
+    machine = {"StateMachineArn": "${OptimizeStateMachineArn}"}
+    service = {"service": settings.stack_name}
+    names = (
+        "PlanOptimizationName",
+        "RewriteParquetName",
+        "CommitRewriteName",
+        "ExpireSnapshotsName",
+        "SweepOrphansName",
+    )
+    steps = [{"FunctionName": f"${{{name}}}"} for name in names]
+    return [
+        _graph("Runs", _lines("AWS/States", machine, **RUNS)),
+        _graph("Files", _lines(NAMESPACE, service, FilesRewritten="Sum", OrphansDeleted="Sum")),
+        _graph("Bytes", _lines(NAMESPACE, service, BytesRewritten="Sum", OrphanBytesDeleted="Sum")),
+        _graph("Duplicates left out", _lines(NAMESPACE, service, RowsDeduplicated="Sum")),
+        _graph("Snapshots expired", _lines(NAMESPACE, service, SnapshotsExpired="Sum")),
+        _graph("Steps: errors", *(_lines("AWS/Lambda", step, Errors="Sum", Throttles="Sum") for step in steps)),
+        _graph("Duration of a run, ms", _lines("AWS/States", machine, ExecutionTime="Maximum")),
         _graph("Steps: duration, ms", *(_lines("AWS/Lambda", step, Duration="Maximum") for step in steps)),
     ]
 

@@ -5,12 +5,16 @@ import json
 import pytest
 
 from compaction.errors import CompactionError
+from optimization.errors import OptimizationError
 from templates.shared.limits import BuildError
 from templates.shared.state_machines import PLACEHOLDER, definition
 from tests.stepfunctions.graphs import definitions, graphs
 from tests.templates.walking import stacks_named
 
 each_graph = pytest.mark.parametrize("graph", graphs(), ids=lambda graph: graph.place)
+PASSING = {"CommitConflict", "FilesNotDeleted"}
+"""Named failures of our own functions that trying again can mend."""
+
 RETRIED = {
     "arn:aws:states:::lambda:invoke": {
         "Lambda.ServiceException",
@@ -26,6 +30,8 @@ def test_the_walk_sees_the_machine_and_the_states_inside_its_map():
     assert [graph.place for graph in graphs()] == [
         "compact.asl.json",
         "compact.asl.json: Write Parquet Files",
+        "optimize.asl.json",
+        "optimize.asl.json: Rewrite Parquet Files",
         "start_run.asl.json",
     ]
 
@@ -82,17 +88,18 @@ def test_an_unknown_failure_of_a_function_is_tried_again_and_one_that_stays_is_n
             assert unknown["MaxAttempts"] > 0, name
 
 
-def test_every_named_failure_of_a_run_but_a_conflict_is_one_that_stays():
+def test_every_named_failure_of_a_run_stays_but_a_conflict_and_files_that_s3_keeps():
     tasks = [
         state
         for graph in graphs()
         for state in graph.states.values()
         if state.get("Resource") == "arn:aws:states:::lambda:invoke"
     ]
-    named = {error.__name__ for error in CompactionError.__subclasses__()}
+    errors = (*CompactionError.__subclasses__(), *OptimizationError.__subclasses__())
+    named = {error.__name__ for error in errors}
 
     assert {error for task in tasks for error in task["Retry"][0]["ErrorEquals"]} == {
-        *(named - {"CommitConflict"}),
+        *(named - PASSING),
         "UnbalancedError",
     }
 

@@ -26,16 +26,23 @@ PARLIAMENT = {
         "ec2:DeleteNetworkInterface needs arn:*:ec2:*:*:network-interface/*",
     ): "Lambda asks for it before there is an interface to name"
     " (https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions)",
-    (
-        "CompactRole",
-        "PERMISSIONS_MANAGEMENT_ACTIONS",
-        "logs:putresourcepolicy",
-    ): "Step Functions asks for it to deliver logs (https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html)",
-    (
-        "CompactRole",
-        "RESOURCE_MISMATCH",
-        "states:DescribeExecution needs *:express:*",
-    ): "either kind of execution would do, and ours are no express ones",
+    **{
+        (
+            role,
+            "PERMISSIONS_MANAGEMENT_ACTIONS",
+            "logs:putresourcepolicy",
+        ): "Step Functions asks for it to deliver logs"
+        " (https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html)"
+        for role in ("CompactRole", "OptimizeRole", "StartRunRole")
+    },
+    **{
+        (
+            role,
+            "RESOURCE_MISMATCH",
+            "states:DescribeExecution needs *:express:*",
+        ): "either kind of execution would do, and those of a map are no express ones"
+        for role in ("CompactRole", "OptimizeRole")
+    },
     (
         "DataKey",
         "MISMATCHED_TYPE",
@@ -61,9 +68,16 @@ PARLIAMENT = {
 """By resource, issue and what it says; `*` stands for anything."""
 
 STATELINT = {
-    'Field "Label" not allowed in State Machine.States.Write Parquet Files': "labels of Distributed Maps are newer than"
-    " statelint's grammar (https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html)",
-    'Field "InputType" not allowed in State Machine.States.Write Parquet Files.ItemReader.ReaderConfig': "its grammar"
-    " has no reader configuration either (https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html)",
+    **{
+        f'Field "Label" not allowed in State Machine.States.{state}': "labels of Distributed Maps are newer than"
+        " statelint's grammar (https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html)"
+        for state in ("Write Parquet Files", "Rewrite Parquet Files")
+    },
+    **{
+        f'Field "InputType" not allowed in State Machine.States.{state}.ItemReader.ReaderConfig': "its grammar"
+        " has no reader configuration either"
+        " (https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html)"
+        for state in ("Write Parquet Files", "Rewrite Parquet Files")
+    },
 }
 """By what it says."""

@@ -8,6 +8,19 @@ OURS = "an endpoint's policy says whose resources: those of the account; the rol
 LISTING = "to list log groups knows no resource"
 LOG_DELIVERY = "log deliveries of Step Functions know no resource"
 
+BATCH_FUNCTIONS = (
+    "PlanCompactionRole",
+    "WriteParquetRole",
+    "CommitTableRole",
+    "PlanOptimizationRole",
+    "RewriteParquetRole",
+    "CommitRewriteRole",
+    "ExpireSnapshotsRole",
+    "SweepOrphansRole",
+)
+WITH_MAP = ("CompactRole", "OptimizeRole")
+MACHINES = (*WITH_MAP, "StartRunRole")
+
 ANY_RESOURCE = {
     ("security", "DataKey", "kms"): KEY_POLICY,
     ("devices", "ProvisioningRole", "iot"): REGISTRATION,
@@ -19,26 +32,22 @@ ANY_RESOURCE = {
     ("network", "FlowLogsRole", "logs"): LISTING,
     ("notifications", "RotateSecretRole", "ec2"): INTERFACES,
     ("realtime", "ProcessReadingsRole", "ec2"): INTERFACES,
-    ("batch", "PlanCompactionRole", "ec2"): INTERFACES,
-    ("batch", "WriteParquetRole", "ec2"): INTERFACES,
-    ("batch", "CommitTableRole", "ec2"): INTERFACES,
+    **{("batch", role, "ec2"): INTERFACES for role in BATCH_FUNCTIONS},
     ("realtime", "ProcessReadingsRole", "xray"): X_RAY,
     ("notifications", "DeliverWebhookRole", "xray"): X_RAY,
     ("notifications", "RotateSecretRole", "xray"): X_RAY,
-    ("batch", "PlanCompactionRole", "xray"): X_RAY,
-    ("batch", "WriteParquetRole", "xray"): X_RAY,
-    ("batch", "CommitTableRole", "xray"): X_RAY,
-    ("batch", "CompactRole", "xray"): X_RAY,
-    ("batch", "CompactRole", "logs"): LOG_DELIVERY,
-    ("batch", "StartRunRole", "xray"): X_RAY,
-    ("batch", "StartRunRole", "logs"): LOG_DELIVERY,
+    **{("batch", role, "xray"): X_RAY for role in (*BATCH_FUNCTIONS, *MACHINES)},
+    **{("batch", role, "logs"): LOG_DELIVERY for role in MACHINES},
 }
 """By stack, resource and the service of the actions."""
 
 MORE_THAN_ONE = {
     ("audit", "TrailLogsRole", "log-group"): "CloudTrail gives its log streams an ending of its own",
-    ("batch", "CompactRole", "execution"): "executions are named when they are started",
-    ("batch", "CompactRole", "stateMachine"): "in the trust: the children of a map have a machine below the machine",
+    **{("batch", role, "execution"): "executions are named when they are started" for role in WITH_MAP},
+    **{
+        ("batch", role, "stateMachine"): "in the trust: the children of a map have a machine below the machine"
+        for role in WITH_MAP
+    },
     ("devices", "ProvisioningRole", "*"): "in the trust: IoT documents no narrower source for provisioning",
     ("devices", "ProvisioningRole", "cert"): "the certificate is made when a device registers",
     ("devices", "ProvisioningRole", "thing"): "a device is not known before it registers",
@@ -49,9 +58,7 @@ MORE_THAN_ONE = {
         for stack, role in (
             ("notifications", "RotateSecretRole"),
             ("realtime", "ProcessReadingsRole"),
-            ("batch", "PlanCompactionRole"),
-            ("batch", "WriteParquetRole"),
-            ("batch", "CommitTableRole"),
+            *(("batch", role) for role in BATCH_FUNCTIONS),
         )
         for kind in ("*", "network-interface", "security-group", "subnet")
     },

@@ -10,7 +10,7 @@ from tests.changed import with_all_channels
 from tests.templates.walking import Stack, all_stacks, stacks_named, stacks_of
 
 batch = pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
-MAPS = [("Compact", "Write Parquet Files", "compaction")]
+MAPS = [("Compact", "Write Parquet Files", "compaction"), ("Optimize", "Rewrite Parquet Files", "optimization")]
 """Of each machine that a schedule starts: its title, its Distributed Map, its section of the settings."""
 
 

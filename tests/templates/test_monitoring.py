@@ -24,6 +24,8 @@ ANNOUNCING = {
     "CompactionThrottled",
     "CompactionTimedOut",
     "FunctionDuration",
+    "OptimizationFailed",
+    "OptimizationTimedOut",
     "PlanErrors",
     "RotationFailed",
     "RunNotStarted",

@@ -154,7 +154,7 @@ def test_firehose_may_write_below_its_prefixes():
     assert keys == {"raw-data/*", "errors/firehose/*"}
 
 
-@pytest.mark.parametrize("title", ["Compact"])
+@pytest.mark.parametrize("title", ["Compact", "Optimize"])
 @pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
 def test_a_machine_and_the_children_of_its_map_may_take_its_role(stack, title):
     """A child's machine is `stateMachine:<name>/<label>`, as in the API's DescribeStateMachine."""
@@ -169,7 +169,7 @@ def test_a_machine_and_the_children_of_its_map_may_take_its_role(stack, title):
     assert sources == [name, f"{name}/*"]
 
 
-@pytest.mark.parametrize(("role", "keys"), [("CompactRole", "runs/compact/*")])
+@pytest.mark.parametrize(("role", "keys"), [("CompactRole", "runs/compact/*"), ("OptimizeRole", "runs/optimize/*")])
 def test_a_machine_may_write_the_results_of_its_map_in_parts(role, keys):
     """https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html#resultwriter-iam-policies"""
     allowed = [found for found in in_role("batch", role) if "s3:PutObject" in found.actions]
@@ -186,6 +186,11 @@ def test_a_machine_may_write_the_results_of_its_map_in_parts(role, keys):
         ("PlanCompactionRole", "ProcessedBucketName"),
         ("WriteParquetRole", "RawBucketName"),
         ("CommitTableRole", "ProcessedBucketName"),
+        ("PlanOptimizationRole", "ProcessedBucketName"),
+        ("RewriteParquetRole", "ProcessedBucketName"),
+        ("CommitRewriteRole", "ProcessedBucketName"),
+        ("ExpireSnapshotsRole", "ProcessedBucketName"),
+        ("SweepOrphansRole", "ProcessedBucketName"),
     ],
 )
 def test_functions_that_look_for_objects_are_told_when_there_is_none(role, bucket):
@@ -205,12 +210,15 @@ def test_an_action_of_glue_is_allowed_on_catalog_database_and_table():
                 assert kinds == {"catalog", "database/${Database}"} | table
 
 
-def test_no_function_may_delete_anything():
+def test_no_function_but_the_sweep_may_delete_anything_and_it_only_files_of_the_table():
     """Deliveries of logs are Step Functions' own, network interfaces Lambda's: it asks with the function's role."""
     functions = [found for found in role_statements() if found.stack.name in ("realtime", "notifications", "batch")]
     deletions = {action for found in functions for action in found.actions if action.split(":")[1].startswith("Delete")}
 
-    assert deletions == {"logs:DeleteLogDelivery", "ec2:DeleteNetworkInterface"}
+    assert deletions == {"logs:DeleteLogDelivery", "ec2:DeleteNetworkInterface", "s3:DeleteObject"}
+    sweeping = [found for found in functions if "s3:DeleteObject" in found.actions]
+    assert {found.resource for found in sweeping} == {"SweepOrphansRole"}
+    assert {found.body["Resource"][0]["Fn::Sub"][0].split("}/")[1] for found in sweeping} == {"warehouse/readings/*"}
 
 
 def test_lambda_may_give_back_interfaces_that_it_cannot_name_yet():

@@ -131,6 +131,7 @@ def test_trap_06_a_distributed_map_may_use_the_key_of_its_bucket():
         kms.faults_of_map_encryption,
         revoke("batch.CompactRole", "kms:Decrypt"),
         revoke("batch.CompactRole", "kms:GenerateDataKey"),
+        revoke("batch.OptimizeRole", "kms:Decrypt"),
         require("batch.CompactRole", "kms:ViaService", {"Fn::Sub": "kinesis.${AWS::Region}.${AWS::URLSuffix}"}),
     )
 
@@ -221,6 +222,7 @@ def test_trap_15_a_distributed_map_may_start_follow_and_redrive_its_children():
         revoke("batch.CompactRole", "states:StartExecution"),
         revoke("batch.CompactRole", "states:StopExecution"),
         revoke("batch.CompactRole", "states:RedriveExecution"),
+        revoke("batch.OptimizeRole", "states:RedriveExecution"),
         put("batch.Compact.Properties.StateMachineName", "another-name"),
     )
 
@@ -445,6 +447,7 @@ def test_trap_38_whatever_fails_is_told_and_whatever_is_shown_is_seen():
         drop("monitoring.RuleActionsFailed"),
         drop("monitoring.ReadingsBehind.Properties.AlarmActions"),
         drop("monitoring.CompactionFailed"),
+        drop("monitoring.OptimizationFailed"),
         drop("monitoring.RunNotStarted"),
         put("monitoring.ArchiveBehind.Properties.Dimensions", []),
         _undimensioned,

@@ -14,6 +14,9 @@ from tests.templates.traps.systems import System, system_of
 PERMISSIONS = "tests/templates/test_permissions.py"
 TRAPS = "tests/templates/test_traps.py"
 
+WITH_MAP = ("CompactRole", "OptimizeRole")
+"""Roles of the machines that have a Distributed Map."""
+
 FUNCTION_ROLES = tuple(f"{logical_id(folder)}Role" for folder in FUNCTIONS)
 
 
@@ -111,21 +114,25 @@ NOT_ENFORCED = (
             "the embedded AWS delivers no logs of state machines",
             f"{TRAPS}::test_trap_14_step_functions_may_deliver_its_logs",
         )
-        for role in ("CompactRole", "StartRunRole")
-    ),
-    Exemption(
-        "CompactRole",
-        "s3:*MultipartUpload*",
-        "the embedded AWS writes the results of a map with one request",
-        f"{PERMISSIONS}::test_a_machine_may_write_the_results_of_its_map_in_parts",
+        for role in (*WITH_MAP, "StartRunRole")
     ),
     *(
         Exemption(
-            "CompactRole",
+            role,
+            "s3:*MultipartUpload*",
+            "the embedded AWS writes the results of a map with one request",
+            f"{PERMISSIONS}::test_a_machine_may_write_the_results_of_its_map_in_parts",
+        )
+        for role in WITH_MAP
+    ),
+    *(
+        Exemption(
+            role,
             f"states:{action}",
             "the embedded AWS runs the children of a map inside of the machine's own execution and redrives nothing",
             f"{TRAPS}::test_trap_15_a_distributed_map_may_start_follow_and_redrive_its_children",
         )
+        for role in WITH_MAP
         for action in ("DescribeExecution", "StopExecution", "RedriveExecution")
     ),
     *(

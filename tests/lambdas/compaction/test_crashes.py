@@ -5,49 +5,22 @@ The points are the side effects of an undisturbed run, counted: a new one is cov
 and table, quarantine and ledger are those of the undisturbed run.
 """
 
-import contextlib
 import functools
 import gzip
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from compaction import errors
 from compaction.hours import Window
 from compaction.ledger import Ledger
+from tests.faults import copy_of, dies_after, dies_before, fail_at, label, loses_its_answer, never_arrives
 from tests.lake import AT, HOUR, Lake, in_memory, reading
 from tests.memory_aws import Effect, Effects
-
-CHANCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{15,}")
-Fault = Callable[[Effect], Any]
-
-
-class Died(BaseException):
-    """The process is gone: no code of its own sees this."""
-
-
-def dies_before(_: Effect) -> None:
-    raise Died
-
-
-def dies_after(effect: Effect) -> None:
-    effect()
-    raise Died
-
-
-def never_arrives(_: Effect) -> None:
-    raise ReadTimeoutError(endpoint_url="aws")
-
-
-def loses_its_answer(effect: Effect) -> None:
-    effect()
-    raise ReadTimeoutError(endpoint_url="aws")
 
 
 def first_run() -> Lake:
@@ -88,12 +61,7 @@ def built(scene: Scene) -> Lake:
 
 
 def start(scene: Scene) -> Lake:
-    """The scene, as if it were built anew, with no side effect counted yet."""
-    made, lake = built(scene), Lake(aws=in_memory(Effects()))
-    lake.raw, lake.processed, lake.database, lake.metrics = made.raw, made.processed, made.database, made.metrics
-    lake.s3.buckets = {name: dict(objects) for name, objects in made.s3.buckets.items()}
-    lake.glue.tables = dict(made.glue.tables)
-    return lake
+    return copy_of(built(scene))
 
 
 class Outcome(NamedTuple):
@@ -162,8 +130,7 @@ def undisturbed(scene: Scene) -> tuple[Outcome, list[str]]:
 def points() -> Iterator[Any]:
     for scene in SCENES:
         for number, name in enumerate(undisturbed(scene)[1]):
-            label = CHANCE.sub("*", name)  # the same names in every process
-            yield pytest.param(scene, number, id=f"{scene.__name__}: {number} {label}")
+            yield pytest.param(scene, number, id=f"{scene.__name__}: {number} {label(name)}")
 
 
 def test_the_matrix_has_every_kind_of_side_effect() -> None:
@@ -180,7 +147,7 @@ def test_a_failure_changes_nothing_of_what_comes_out(scene: Scene, point: int) -
     expected, names = undisturbed(scene)
     for fault, go_on in DISTURBANCES:
         lake = start(scene)
-        fail_at(lake, point, fault)
+        fail_at(lake, point, fault, functools.partial(drive, lake))
 
         go_on(lake)
 
@@ -204,13 +171,3 @@ def test_a_reader_sees_a_run_whole_or_not_at_all_whenever_it_looks() -> None:
     after = lake.rows()
     assert len(after) > len(before)
     assert [rows for rows in seen if rows not in (before, after)] == []
-
-
-def fail_at(lake: Lake, point: int, fault: Fault) -> None:
-    """Drive the run into the fault; what is lost may be made up for on the spot."""
-    effects = lake.s3.effects
-    effects.fault = lambda number, effect: fault(effect) if number == point else effect()
-    with contextlib.suppress(Died, OSError, ReadTimeoutError):
-        drive(lake)
-    assert len(effects.names) > point, "the run never came to this point"
-    effects.fault = None

@@ -35,6 +35,10 @@ def test_before_there_is_a_run_the_usual_is_assumed() -> None:
     assert estimate(Size(1, 1, 2_700), Yield(), 1024)["rows"] == 100
 
 
+def test_part_of_a_file_is_a_file() -> None:
+    assert estimate(Size(tasks=1, objects=1, bytes=100), Yield(files_a_task=1.2), 1024)["files"] == 2
+
+
 def test_an_estimate_of_nothing_is_nothing() -> None:
     assert estimate(Size(), Yield(), 1024) == {"rows": 0, "files": 0, "cost_usd": 0.0}
 

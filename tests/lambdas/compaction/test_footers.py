@@ -74,6 +74,21 @@ def test_the_checksum_of_the_keys_is_read_from_the_footer(memory_lake: Lake) -> 
     verify(memory_lake, file)
 
 
+def test_smallest_and_largest_are_those_of_all_row_groups(memory_lake: Lake) -> None:
+    """Rows are in order of device, so the first time of all may be in any group."""
+    memory_lake.put("a", [reading("pump-1", at=AT + 1), reading("pump-2", at=AT + 2), reading("pump-3", at=AT)])
+    memory_lake.plan("run")
+    ((file,),) = [result.files for result in memory_lake.write("run")]
+    whole = pq.read_table(pa.BufferReader(memory_lake.store.read(file.key)))
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, whole.schema) as writer:
+        writer.write_table(whole, row_group_size=1)
+        writer.add_key_value_metadata({KEYS_METADATA: file.key_checksum})
+    memory_lake.store.write(file.key, sink.getvalue())
+
+    verify(memory_lake, msgspec.structs.replace(file, bytes=len(sink.getvalue())))
+
+
 def test_a_file_that_is_cut_short_does_not_pass(memory_lake: Lake) -> None:
     file = written(memory_lake)
     memory_lake.store.write(file.key, (memory_lake.store.read(file.key) or b"")[:-9])

@@ -1,5 +1,6 @@
 """Packing objects into tasks."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,8 +37,15 @@ def test_tasks_are_no_larger_than_the_target_and_one_object_and_come_largest_fir
     assert len(tasks) <= sum(sizes) // target + 1
 
 
-def test_a_task_has_no_more_objects_than_a_map_item_can_name() -> None:
-    tasks = pack([planned(number, 1) for number in range(MAX_OBJECTS * 2 + 1)], 10**9)
+def test_large_objects_are_shared_out_before_small_ones_fill_up() -> None:
+    tasks = pack([planned(number, size) for number, size in enumerate([1, 1, 1, 1, 4, 4])], 5)
+
+    assert [sum(item.bytes for item in task) for task in tasks] == [4, 4, 4]
+
+
+@pytest.mark.parametrize("sizes", [[1] * (MAX_OBJECTS * 2 + 1), [99] + [0] * MAX_OBJECTS * 2])
+def test_a_task_has_no_more_objects_than_a_map_item_can_name(sizes: list[int]) -> None:
+    tasks = pack([planned(number, size) for number, size in enumerate(sizes)], 10**9)
 
     assert len(tasks) == 3
     assert max(len(task) for task in tasks) <= packing.MAX_OBJECTS

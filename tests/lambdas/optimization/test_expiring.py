@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 from pyiceberg.table import Table
-from pyiceberg.table.statistics import StatisticsFile
 
 from compaction import runs
 from compaction.errors import CommitConflict, LedgerIncomplete
@@ -15,7 +14,7 @@ from compaction.ledger import Ledger
 from compaction.manifests import plan_key
 from optimization.manifests import Expired
 from tests.lake import AT, HOUR, Lake, reading
-from tests.lambdas.optimization.upkeep import DAY, expirer, files, grow, ids, keep_time
+from tests.lambdas.optimization.upkeep import DAY, expirer, files, grow, ids, keep_time, statistics
 from tests.memory_aws import Effect
 
 
@@ -190,14 +189,3 @@ def test_statistics_of_an_expired_snapshot_go_with_it(lake: Lake) -> None:
     expirer(lake).expire("upkeep")
 
     assert [entry.snapshot_id for entry in lake.table().metadata.statistics] == [two]
-
-
-def statistics(lake: Lake, snapshot_id: int) -> Any:
-    path = f"s3://{lake.processed}/warehouse/readings/metadata/{snapshot_id}.stats"
-    return StatisticsFile(
-        snapshot_id=snapshot_id,
-        statistics_path=path,
-        file_size_in_bytes=1,
-        file_footer_size_in_bytes=1,
-        blob_metadata=[],
-    )

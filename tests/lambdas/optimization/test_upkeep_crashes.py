@@ -3,37 +3,32 @@
 The points are the side effects of an undisturbed run, counted: a new one is covered without a change here.
 """
 
-import contextlib
 import functools
 import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
 
 from compaction.hours import Window
 from compaction.ledger import Ledger
 from optimization import sweeping
 from optimization.manifests import ledger_key, report_key
-from tests.lake import AT, HOUR, ORPHAN_DAYS, Lake, in_memory, reading
-from tests.lambdas.compaction.test_crashes import (
-    CHANCE,
-    Died,
-    Fault,
+from tests.faults import (
+    copy_of,
     dies_after,
     dies_before,
+    fail_at,
+    is_refused_for_now,
+    label,
     loses_its_answer,
     never_arrives,
 )
+from tests.lake import AT, HOUR, ORPHAN_DAYS, Lake, in_memory, reading
 from tests.lambdas.optimization.upkeep import DAY, expirer, files, grow, ids, keep_time, strew, sweeper
 from tests.memory_aws import Effect, Effects
 
 NEW = reading("pump-9", at=AT + 99)
-
-
-def is_refused_for_now(_: Effect) -> None:
-    raise ClientError({"Error": {"Code": "SlowDown"}}, "PutObject")
 
 
 DISTURBANCES = (
@@ -64,13 +59,7 @@ def built() -> Lake:
 
 
 def start() -> Lake:
-    """The lake, as if it were built anew, with no side effect counted yet."""
-    made, lake = built(), Lake(aws=in_memory(Effects()))
-    lake.raw, lake.processed, lake.database = made.raw, made.processed, made.database
-    lake.s3.buckets = {name: dict(objects) for name, objects in made.s3.buckets.items()}
-    lake.s3.now = made.s3.now
-    lake.glue.tables = dict(made.glue.tables)
-    return lake
+    return copy_of(built())
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +109,7 @@ def undisturbed() -> tuple[Outcome, dict[str, Any], tuple[str, ...]]:
 
 def points() -> Iterator[Any]:
     for number, name in enumerate(undisturbed()[2]):
-        yield pytest.param(number, id=f"{number} {CHANCE.sub('*', name)}")
+        yield pytest.param(number, id=f"{number} {label(name)}")
 
 
 def test_the_matrix_has_every_kind_of_side_effect() -> None:
@@ -138,7 +127,7 @@ def test_a_failure_changes_nothing_of_what_comes_out(point: int) -> None:
     expected, report, names = undisturbed()
     for fault, run_ids in DISTURBANCES:
         lake = start()
-        fail_at(lake, point, fault)
+        fail_at(lake, point, fault, functools.partial(drive, lake))
 
         for run_id in run_ids:
             drive(lake, run_id)
@@ -183,13 +172,3 @@ def test_a_reader_sees_the_same_rows_all_the_time() -> None:
 
     assert len(seen) >= 9
     assert [rows for rows in seen if rows != before] == []
-
-
-def fail_at(lake: Lake, point: int, fault: Fault) -> None:
-    """Drive the run into the fault; what is lost may be made up for on the spot."""
-    effects = lake.s3.effects
-    effects.fault = lambda number, effect: fault(effect) if number == point else effect()
-    with contextlib.suppress(Died, OSError, ReadTimeoutError, ClientError):
-        drive(lake)
-    assert len(effects.names) > point, "the run never came to this point"
-    effects.fault = None

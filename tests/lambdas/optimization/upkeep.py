@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pyiceberg.table import snapshots
+from pyiceberg.table.statistics import StatisticsFile
 
 from compaction.hours import window_of
 from optimization.expiring import Expirer
@@ -62,3 +63,14 @@ def sweeper(lake: Lake, orphan_days: int = ORPHAN_DAYS) -> Sweeper:
 
 def close(lake: Lake, run_id: str = "upkeep", **settings: Any) -> Closed:
     return sweeper(lake, **settings).close(run_id, None, Expired(0, 1))
+
+
+def statistics(lake: Lake, snapshot_id: int) -> StatisticsFile:
+    path = f"s3://{lake.processed}/warehouse/readings/metadata/{snapshot_id}.stats"
+    return StatisticsFile(
+        snapshot_id=snapshot_id,
+        statistics_path=path,
+        file_size_in_bytes=1,
+        file_footer_size_in_bytes=1,
+        blob_metadata=[],
+    )
