@@ -114,7 +114,7 @@ def _live(table: Table, location: str, replacement: Replacement) -> list[DataFil
         if file.content != DataFileContent.DATA:
             deletes.append(file)
         elif file.file_path in planned:
-            found[file.file_path] = file
+            found[file.file_path] = _without_statistics(file)
     if gone := sorted(planned.keys() - found.keys()):
         raise FilesReplaced(
             f"{len(gone)} file(s) that the run has rewritten are no files of the table any more, they were replaced or "
@@ -128,6 +128,14 @@ def _live(table: Table, location: str, replacement: Replacement) -> list[DataFil
             )
     _refuse_deletes(found, deletes)
     return list(found.values())
+
+
+def _without_statistics(file: DataFile) -> DataFile:
+    """What names a file and counts it; the rest are kilobytes, of as many files as a run may have."""
+    names = ("content", "file_path", "file_format", "partition", "record_count", "file_size_in_bytes")
+    named = DataFile.from_args(**{name: getattr(file, name) for name in names})
+    named.spec_id = file.spec_id
+    return named
 
 
 def _refuse_deletes(files: dict[str, DataFile], deletes: list[DataFile]) -> None:
