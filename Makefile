@@ -26,6 +26,7 @@ bench: .venv/ready
 	$(BIN)/python -m bench planner
 	$(BIN)/python -m bench compaction
 	$(BIN)/python -m bench memory
+	$(BIN)/python -m bench scale --measure
 
 .venv/ready: requirements.lock
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {v[0]}.{v[1]}: make PYTHON=/path/to/python3.11")'

@@ -2,7 +2,7 @@
 
 import argparse
 
-from bench import compaction, hot_path, memory, planner
+from bench import compaction, hot_path, memory, planner, scale
 
 
 def main() -> None:
@@ -15,6 +15,7 @@ def main() -> None:
     )
     memory.add_command(measurements.add_parser("memory", help=memory.SUMMARY, description=memory.SUMMARY))
     planner.add_command(measurements.add_parser("planner", help=planner.SUMMARY, description=planner.SUMMARY))
+    scale.add_command(measurements.add_parser("scale", help=scale.SUMMARY, description=scale.SUMMARY))
     arguments = parser.parse_args()
     arguments.run(arguments)
 

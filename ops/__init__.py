@@ -1,4 +1,4 @@
-"""The command line for people: status, compaction and queries of a deployed stack, on AWS or on the embedded AWS."""
+"""The command line for people: status, compaction, upkeep and queries of a stack, on AWS or on the embedded AWS."""
 
 import sys
 from pathlib import Path

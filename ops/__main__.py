@@ -1,4 +1,4 @@
-"""`python -m ops …`: looks at a deployed stack, compacts its archive, queries its table.
+"""`python -m ops …`: looks at a deployed stack, compacts its archive, keeps up its table and queries it.
 
 Region, credentials and endpoint come from the standard AWS environment alone.
 """
@@ -16,6 +16,7 @@ from ops.errors import OpsError
 COMMANDS = {
     "status": "what is deployed, what waits in the archive, what the table holds",
     "compact": "write archived readings into the table",
+    "optimize": "rewrite the table's files where that pays, expire snapshots, delete orphans",
     "query": "ask the table a question in SQL",
 }
 

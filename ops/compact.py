@@ -14,8 +14,11 @@ from ops.stack import Stack
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The hours, whether only to look, whether to wait."""
-    parser.description = "Write archived readings into the table; without --from and --to, every closed hour."
-    running.add_arguments(parser, "arrival hour")
+    parser.description = (
+        "Write archived readings into the table; without --from and --to, of every closed hour. An hour that is still "
+        "open is taken when --to is its end."
+    )
+    running.add_arguments(parser, "arrival hours")
 
 
 def run(given: argparse.Namespace) -> int:
@@ -27,6 +30,15 @@ def would_compact(stack: Stack, run_input: dict[str, str]) -> dict[str, Any]:
     """What a compaction with this input would take up and make, as the planner itself says it."""
     answer = ask(stack, "PlanCompactionName", {"run_id": "dry-run", "input": run_input, "dry_run": True})
     return {name: answer[name] for name in ("tasks", "objects", "bytes", "oldest_hour", "until", "estimated")}
+
+
+def did(answer: dict[str, Any]) -> str:
+    """What a compaction did, in a line."""
+    if not answer["tasks"]:
+        return "nothing to do"
+    rejected = f", {answer['quarantined']:,} quarantined" if answer["quarantined"] else ""
+    rows = f"{count(answer['stored'], 'row')} in {count(answer['files'], 'file')}"
+    return f"{count(answer['objects'], 'object')} ({size(answer['archive_bytes'])}): {rows}{rejected}"
 
 
 def _show_dry_run(found: dict[str, Any]) -> RenderableType:
@@ -69,4 +81,4 @@ def _nothing() -> str:
     )
 
 
-MACHINE = running.Machine("compact", "CompactStateMachineArn", would_compact, _show_dry_run, _show_report)
+MACHINE = running.Machine("compact", "CompactStateMachineArn", would_compact, _show_dry_run, _show_report, did)

@@ -66,7 +66,7 @@ def output(states: Any, arn: str) -> dict[str, Any]:
 
 
 def failure(states: Any, arn: str, command: str) -> OpsError:
-    """Why an execution that `command` starts has failed, its failed tasks included, and what to do."""
+    """Why an execution has failed, its failed tasks included, and what to do; `command` starts another."""
     execution = describe(states, arn)
     error, cause = execution.get("error") or execution["status"], _message(execution.get("cause", ""))
     tasks = list(_failed_tasks(states, arn))
@@ -124,8 +124,8 @@ def _ways_on(todo: str | None, arn: str, command: str) -> list[str]:
         todo = f"The functions' logs say more. {NEW_RUN}, or {REDRIVE} to go on where it stopped: both are safe."
     ways = [todo]
     if NEW_RUN in todo:
-        ways.append(f"  python -m ops {command} --follow")
+        ways.append(f"  {command} --follow")
     if REDRIVE in todo:
         ways.append(f"  aws stepfunctions redrive-execution --execution-arn {arn}")
-        ways.append(f"  python -m ops {command} --follow {arn.rpartition(':')[2]}")
+        ways.append(f"  {command} --follow {arn.rpartition(':')[2]}")
     return ways

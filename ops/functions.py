@@ -9,7 +9,7 @@ from ops.advice import advice
 from ops.errors import OpsError
 from ops.stack import Stack
 
-_PATIENT = Config(read_timeout=910, retries={"total_max_attempts": 1})
+_PATIENT = Config(read_timeout=910, tcp_keepalive=True, retries={"total_max_attempts": 1})
 """A function may take 15 minutes, and whoever gave up earlier and asked again would make it work twice."""
 
 

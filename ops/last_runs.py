@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ops.figures import age, count, hour, size
+from ops.figures import age, hour
 
 LAST = 5
 
@@ -42,12 +42,3 @@ def run_table(command: str, runs: list[dict[str, Any]], sentence: Callable[[dict
         result = run["status"].lower() if run["did"] is None else sentence(run["did"])
         table.add_row(run["run_id"], hour(run["started_at"]).partition("-")[2], taken, run["error"] or result)
     return table
-
-
-def compacted(answer: dict[str, Any]) -> str:
-    """What a compaction did."""
-    if not answer["tasks"]:
-        return "nothing to do"
-    rejected = f", {answer['quarantined']:,} quarantined" if answer["quarantined"] else ""
-    rows = f"{count(answer['stored'], 'row')} in {count(answer['files'], 'file')}"
-    return f"{count(answer['objects'], 'object')} ({size(answer['archive_bytes'])}): {rows}{rejected}"

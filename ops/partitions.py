@@ -1,14 +1,16 @@
 """Files of the table's partitions and how large they are, from the manifests of its current snapshot."""
 
 import statistics
-from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from pyiceberg.manifest import DataFile, DataFileContent
 from pyiceberg.table import Table
 
+from optimization.inventory import LiveFile, inventory
+
 SHOWN = 5
+OTHERS = ""
+"""The partition of files that no run would rewrite, such as those that another program has added elsewhere."""
 
 
 class Partition(NamedTuple):
@@ -25,15 +27,9 @@ class Partition(NamedTuple):
 
 def partitions(table: Table) -> list[Partition]:
     """Every partition with a file, in order of name, which is that of time. Reads manifests, no data."""
-    sizes: dict[str, list[int]] = defaultdict(list)
-    rows: dict[str, int] = defaultdict(int)
-    for partition, file in _files(table):
-        sizes[partition].append(file.file_size_in_bytes)
-        rows[partition] += file.record_count
-    return [
-        Partition(name, len(found), rows[name], sum(found), min(found), round(statistics.median(found)), max(found))
-        for name, found in sorted(sizes.items())
-    ]
+    found = inventory(table, table.location(), None, None)
+    named = [(span.name, files) for span, files in found.files.items()]
+    return sorted(_measured(name, files) for name, files in [*named, (OTHERS, found.aliens)] if files)
 
 
 def worth_showing(found: Collection[Partition], worst: Collection[str] = ()) -> list[Partition]:
@@ -44,11 +40,12 @@ def worth_showing(found: Collection[Partition], worst: Collection[str] = ()) -> 
     return sorted({*newest, *most, *named}, reverse=True)
 
 
-def _files(table: Table) -> Iterator[tuple[str, DataFile]]:
-    snapshot = table.current_snapshot()
-    schema, specs = table.schema(), table.specs()
-    for manifest in snapshot.manifests(table.io) if snapshot else ():
-        spec = specs[manifest.partition_spec_id]
-        for entry in manifest.fetch_manifest_entry(table.io):
-            if entry.data_file.content == DataFileContent.DATA:
-                yield spec.partition_to_path(entry.data_file.partition, schema), entry.data_file
+def short(partition: str) -> str:
+    """A partition's day or hour alone, as people read it."""
+    return partition.rpartition("=")[2] or "others"
+
+
+def _measured(partition: str, files: Sequence[LiveFile]) -> Partition:
+    sizes = [file.bytes for file in files]
+    rows, median = sum(file.rows for file in files), round(statistics.median(sizes))
+    return Partition(partition, len(files), rows, sum(sizes), min(sizes), median, max(sizes))

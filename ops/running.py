@@ -28,12 +28,13 @@ class Machine(NamedTuple):
     dry_run: Callable[[Stack, dict[str, str]], Answer]
     show_dry_run: Callable[[Answer], RenderableType]
     show_report: Callable[[Answer], RenderableType]
+    did: Callable[[Answer], str]
 
 
 def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
-    """The range of `what`, whether only to look, whether to wait."""
-    parser.add_argument("--from", dest="start", metavar="ISO", help=f"first {what}, such as 2026-11-21T09:00Z")
-    parser.add_argument("--to", dest="end", metavar="ISO", help=f"end of the {what}s, not included")
+    """The range of `what`, in the plural, whether only to look, whether to wait."""
+    parser.add_argument("--from", dest="start", metavar="ISO", help=f"the first of the {what}: 2026-11-21T09:00Z")
+    parser.add_argument("--to", dest="end", metavar="ISO", help=f"the end of the {what}, not included")
     parser.add_argument("--dry-run", action="store_true", help="only say what a run would do")
     parser.add_argument(
         "--follow",
@@ -57,14 +58,15 @@ def run(given: argparse.Namespace, machine: Machine) -> int:
     states = stack.client("stepfunctions")
     run_id = given.follow or _start(states, stack.outputs[machine.output], run_input)
     arn = executions.arn_of(stack.outputs[machine.output], run_id)
-    way_back = _command(given, machine, run_id)
+    command = _command(given, machine)
+    way_back = f"{command} --follow {run_id}"
     if given.follow is None:
         started = {"run_id": run_id, "execution_arn": arn, "status": "RUNNING"}
         _tell(given, console, started, lambda _: f"Started {run_id}. Watch it with:  {way_back}")
         return 0
     executions.describe(states, arn)
     if follow(states, arn, way_back) != "SUCCEEDED":
-        raise executions.failure(states, arn, machine.command)
+        raise executions.failure(states, arn, command)
     _tell(given, console, executions.output(states, arn), machine.show_report)
     return 0
 
@@ -89,9 +91,10 @@ def _start(states: Any, machine_arn: str, run_input: dict[str, str]) -> str:
     return run_id
 
 
-def _command(given: argparse.Namespace, machine: Machine, run_id: str) -> str:
+def _command(given: argparse.Namespace, machine: Machine) -> str:
+    """The command as it is typed, for this stack."""
     stack = ["--stack", given.stack] if given.stack else []
-    return shlex.join(["python", "-m", "ops", machine.command, *stack, "--follow", run_id])
+    return shlex.join(["python", "-m", "ops", machine.command, *stack])
 
 
 def _tell(

@@ -18,6 +18,10 @@ NEEDED = (
     "StreamName",
     "PlanCompactionName",
     "CompactStateMachineArn",
+    "PlanOptimizationName",
+    "ExpireSnapshotsName",
+    "SweepOrphansName",
+    "OptimizeStateMachineArn",
 )
 """Outputs that the commands use. Nested stacks carry the tag too, but none of them has all of these."""
 

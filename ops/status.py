@@ -8,12 +8,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ops import compact, optimize
 from ops.compact import would_compact
 from ops.figures import age, count, facts, size
 from ops.lake import load_table
-from ops.last_runs import compacted, last_runs, run_table
-from ops.partitions import partitions, worth_showing
+from ops.last_runs import last_runs, run_table
+from ops.optimize import reasons, rewrite_text, would_rewrite
+from ops.partitions import partitions, short, worth_showing
 from ops.stack import Stack, find
+
+MACHINES = (compact.MACHINE, optimize.MACHINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +46,10 @@ def gather(stack: Stack, now: datetime) -> dict[str, Any]:
         "hot_table": _hot_table(stack),
         "archive": _archive(stack, now),
         "table": _table(stack),
-        "runs": {"compact": last_runs(stack.client("stepfunctions"), stack.outputs["CompactStateMachineArn"])},
+        "runs": {
+            machine.command: last_runs(stack.client("stepfunctions"), stack.outputs[machine.output])
+            for machine in MACHINES
+        },
     }
 
 
@@ -85,7 +92,8 @@ def _table(stack: Stack) -> dict[str, Any] | None:
     if table is None:
         return None
     snapshot = table.current_snapshot()
-    found = partitions(table)
+    found, rewrite = partitions(table), would_rewrite(stack, {})
+    because = reasons(rewrite)
     return {
         "name": ".".join(table.name()),
         "location": table.location(),
@@ -95,28 +103,33 @@ def _table(stack: Stack) -> dict[str, Any] | None:
         "bytes": sum(one.bytes for one in found),
         "changed_at": datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC).isoformat() if snapshot else None,
         "partitions": len(found),
-        "some_partitions": [one._asdict() for one in worth_showing(found)],
+        "some_partitions": [
+            one._asdict() | {"rewrite": because.get(one.partition)} for one in worth_showing(found, because)
+        ],
+        "optimize": rewrite,
     }
 
 
 def _show(found: dict[str, Any]) -> None:
     console = Console()
     archive, stream, table = found["archive"], found["stream"], found["table"]
-    oldest = "" if archive["oldest_age_s"] is None else f", the oldest for {age(archive['oldest_age_s'])}"
+    oldest = {} if archive["oldest_age_s"] is None else {"oldest hour": f"began {age(archive['oldest_age_s'])} ago"}
     rows = {
         "stack": found["stack"]["status"],
         "stream": f"{stream['name']}: {stream['status']}, {count(stream['shards'], 'shard')}",
         "hot table": f"{found['hot_table']['name']}: about {count(found['hot_table']['items'], 'item')}",
         "closed hours": f"{_pile(archive['closed'])} to compact, {count(archive['closed']['tasks'], 'task')}",
-        "open hours": f"{_pile(archive['open'])}{oldest}",
+        "open hours": _pile(archive["open"]),
+        **oldest,
         "table": _table_text(table),
+        **({"to optimize": rewrite_text(table["optimize"])} if table else {}),
     }
     console.print(facts(f"{found['stack']['name']} in {found['stack']['region']}", rows))
     if table and table["some_partitions"]:
         console.print(_partition_table(table))
-    for command, sentence in (("compact", compacted),):
-        if found["runs"][command]:
-            console.print(run_table(command, found["runs"][command], sentence))
+    for machine in MACHINES:
+        if runs := found["runs"][machine.command]:
+            console.print(run_table(machine.command, runs, machine.did))
 
 
 def _pile(pile: dict[str, Any]) -> str:
@@ -132,12 +145,13 @@ def _table_text(table: dict[str, Any] | None) -> str:
 
 def _partition_table(found: dict[str, Any]) -> Table:
     some, every = found["some_partitions"], found["partitions"]
-    shown = f"the newest and the fullest of {every:,} partitions" if len(some) < every else count(every, "partition")
+    shown = f"the newest and the worst of {every:,} partitions" if len(some) < every else count(every, "partition")
     table = Table(title=shown)
     table.add_column("partition", overflow="fold")
     for heading in ("files", "rows", "smallest", "median", "largest"):
         table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("to optimize", overflow="fold")
     for one in some:
         sizes = (size(one[name]) for name in ("smallest", "median", "largest"))
-        table.add_row(one["partition"].rpartition("=")[2], f"{one['files']:,}", f"{one['rows']:,}", *sizes)
+        table.add_row(short(one["partition"]), f"{one['files']:,}", f"{one['rows']:,}", *sizes, one["rewrite"])
     return table

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lake import Lake
-from tests.lambdas.compaction.conftest import lake
+from tests.lambdas.compaction.conftest import lake, memory_lake
 from tests.ops.deployment import Deployment
 
-__all__ = ["deployment", "lake"]
+__all__ = ["deployment", "lake", "memory_lake"]
 
 
 @pytest.fixture

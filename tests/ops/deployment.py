@@ -1,5 +1,6 @@
-"""A stack in miniature on the embedded AWS: the machine with its real functions, and outputs that name them."""
+"""A stack in miniature on the embedded AWS: the machines with their real functions, and outputs that name them."""
 
+import functools
 import io
 import json
 import time
@@ -12,7 +13,10 @@ from tests.lake import REGION, Lake, client
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "000000000000"
-FUNCTIONS = ("plan_compaction", "write_parquet", "commit_table")
+MACHINES = {
+    "compact": ("plan_compaction", "write_parquet", "commit_table"),
+    "optimize": ("plan_optimization", "rewrite_parquet", "commit_rewrite", "expire_snapshots", "sweep_orphans"),
+}
 
 
 class Deployment:
@@ -22,22 +26,20 @@ class Deployment:
         self.lake = lake
         self.name = f"sensorkeep-{lake.database}".replace("_", "-")
         self.lake.metrics = tuple(load("local", {}).metrics)
-        self.functions = {name: f"{name}-{lake.database}" for name in FUNCTIONS}
+        self.functions = {name: f"{name}-{lake.database}" for names in MACHINES.values() for name in names}
         for name, function in self.functions.items():
             self._create_function(name, function)
-        self.machine = client("stepfunctions").create_state_machine(
-            name=f"compact-{lake.database}", definition=self._definition(), roleArn=self._role("states")
-        )["stateMachineArn"]
+        self.machines = {machine: self._create_machine(machine) for machine in MACHINES}
         self._create_streams_and_stack()
 
     def delete(self) -> None:
         """Make room for the next: commands look at all stacks of the region."""
         client("cloudformation").delete_stack(StackName=self.name)
 
-    def start(self, name: str, run_input: object) -> dict[str, Any]:
-        """Run the machine to its end."""
+    def start(self, name: str, run_input: object, machine: str = "compact") -> dict[str, Any]:
+        """Run a machine to its end."""
         states = client("stepfunctions")
-        arn = states.start_execution(stateMachineArn=self.machine, name=name, input=json.dumps(run_input))
+        arn = states.start_execution(stateMachineArn=self.machines[machine], name=name, input=json.dumps(run_input))
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             found: dict[str, Any] = states.describe_execution(executionArn=arn["executionArn"])
@@ -46,13 +48,17 @@ class Deployment:
             time.sleep(0.05)
         raise TimeoutError(f"{name} is still running")
 
-    def _definition(self) -> str:
-        text = (ROOT / "stepfunctions/compact.asl.json").read_text(encoding="utf-8")
-        for placeholder, name in zip(("Plan", "Write", "Commit"), FUNCTIONS, strict=True):
+    def _create_machine(self, machine: str) -> str:
+        text = (ROOT / f"stepfunctions/{machine}.asl.json").read_text(encoding="utf-8")
+        for name in MACHINES[machine]:
             arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.functions[name]}"
-            suffix = {"Plan": "Compaction", "Write": "Parquet", "Commit": "Table"}[placeholder]
-            text = text.replace(f"${{{placeholder}{suffix}Arn}}", arn)
-        return text.replace('"${MaxConcurrency}"', "2")
+            text = text.replace(f"${{{_pascal(name)}Arn}}", arn)
+        created = client("stepfunctions").create_state_machine(
+            name=f"{machine}-{self.lake.database}",
+            definition=text.replace('"${MaxConcurrency}"', "2"),
+            roleArn=self._role("states"),
+        )
+        return str(created["stateMachineArn"])
 
     def _role(self, service: str) -> str:
         statement = {"Effect": "Allow", "Action": ["s3:*", "glue:*", "lambda:*", "states:*"], "Resource": "*"}
@@ -99,8 +105,8 @@ class Deployment:
             "ReadingsTableName": self.name,
             "LakeDatabaseName": self.lake.database,
             "StreamName": self.name,
-            "PlanCompactionName": self.functions["plan_compaction"],
-            "CompactStateMachineArn": self.machine,
+            **{f"{_pascal(name)}Name": function for name, function in self.functions.items()},
+            **{f"{_pascal(machine)}StateMachineArn": arn for machine, arn in self.machines.items()},
         }
         deploy(self.name, outputs)
 
@@ -118,10 +124,15 @@ def deploy(name: str, outputs: dict[str, str], managed_by: str = "sensorkeep") -
     cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
 
 
+def _pascal(name: str) -> str:
+    return "".join(word.title() for word in name.split("_"))
+
+
 def _policy(statement: dict[str, Any]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
+@functools.cache
 def _code() -> bytes:
     """Our own packages and the settings; the embedded AWS lends functions the packages of this environment."""
     packed = io.BytesIO()

@@ -33,6 +33,10 @@ def test_compact_follows_a_run_to_its_figures_and_status_and_query_see_them(
     assert before["archive"]["oldest_hour"] == PAST.isoformat()
     assert before["stream"] == {"name": deployment.name, "status": "ACTIVE", "shards": 2}
 
+    code, would = call(capsys, "compact", "--dry-run")
+    assert (code, would["objects"], would["tasks"], would["estimated"]["files"]) == (0, 1, 1, 1)
+    assert would == before["archive"]["closed"]
+
     code, report = call(capsys, "compact", "--follow")
     assert (code, report["status"], report["committed"]) == (0, "SUCCEEDED", True)
     assert [report[name] for name in ("records", "stored", "duplicate", "quarantined")] == [4, 2, 1, 1]
@@ -46,9 +50,6 @@ def test_compact_follows_a_run_to_its_figures_and_status_and_query_see_them(
     assert answer["columns"] == ["device_id", "measured_at"]
     assert answer["rows"] == [["pump-1", "2026-11-21T09:00:00Z"], ["pump-2", "2026-11-21T09:00:01Z"]]
 
-    code, nothing = call(capsys, "compact", "--follow")
-    assert (code, nothing["tasks"]) == (0, 0)
-
 
 def test_the_same_reads_well_on_a_terminal(deployment: Deployment, capsys: pytest.CaptureFixture[str]) -> None:
     deployment.lake.put("a", [reading(humidity=1), b"garbage"], PAST)
@@ -57,8 +58,36 @@ def test_the_same_reads_well_on_a_terminal(deployment: Deployment, capsys: pytes
     assert main(["query", "select count(*) as n from readings"]) == 0
 
     shown = capsys.readouterr().out
-    for text in ("1 object,", "not_json 1", "Nothing to do", "1 row in 1 file", "1 partition", "read 1 of 1 file"):
+    for text in (
+        "1 object,",
+        "not_json 1",
+        "Nothing to do",
+        "1 row in 1 file",
+        "1 partition",
+        "read 1 of 1 file",
+    ):
         assert text in shown
+
+
+def test_optimize_says_what_it_would_do_as_status_does_and_does_it(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for run_id in ("one", "two"):
+        deployment.lake.put(run_id, [reading(), reading(run_id)], PAST)
+        assert deployment.lake.run(run_id)
+
+    code, would = call(capsys, "optimize", "--dry-run")
+    assert (code, would["rewrite"]["tasks"], would["rewrite"]["files"]) == (0, 1, 2)
+    assert (would["expire"]["expired"], would["sweep"]["files"]) == (0, 0)
+
+    _, found = call(capsys, "status")
+    (partition,) = found["table"]["some_partitions"]
+    assert (partition["files"], partition["rows"], partition["rewrite"]) == (2, 4, "overlapping")
+    assert found["table"]["optimize"] == would["rewrite"]
+
+    code, report = call(capsys, "optimize", "--follow")
+    assert (code, report["status"], report["rewritten"]["files_after"]) == (0, "SUCCEEDED", 1)
+    assert report["rewritten"]["duplicates"] == 1
 
 
 def test_rows_that_are_too_wide_are_shown_value_by_value(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,7 +110,7 @@ def test_what_looks_like_markup_is_shown_as_it_is(capsys: pytest.CaptureFixture[
 
 def test_a_reader_that_has_read_enough_ends_a_command_quietly(deployment: Deployment) -> None:
     deployment.lake.put("a", [reading()], PAST)
-    assert main(["compact", "--follow"]) == 0
+    deployment.lake.run("run")
     many = "select repeat('x', 1000) from readings, range(1000)"
     with subprocess.Popen(
         [sys.executable, "-m", "ops", "query", many, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -160,6 +189,7 @@ def break_the_plan(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["compact", "--from", "soon"], "--from: 'soon' is not an ISO-8601 time"),
         (["compact", "--from", "2026-11-22", "--to", "2026-11-21"], "--from: .* is not before 'to'"),
+        (["optimize", "--to", "soon"], "--to: 'soon' is not an ISO-8601 time"),
         (["query", "delete from readings"], "Give one SELECT"),
         (["query", "select 1; select 2"], "Give one SELECT"),
         (["query", "selec"], "Give one SELECT|not SQL"),

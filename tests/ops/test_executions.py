@@ -53,7 +53,7 @@ class States:
 def failure(states: States, error: str = "", sentence: str = "") -> str:
     if error:
         states.execution |= {"error": error, "cause": json.dumps({"errorMessage": sentence})}
-    return str(executions.failure(states, ARN, "compact"))
+    return str(executions.failure(states, ARN, "python -m ops compact"))
 
 
 def test_a_status_that_is_not_known_is_not_taken_for_still_running() -> None:

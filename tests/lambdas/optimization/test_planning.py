@@ -8,13 +8,15 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.manifest import DataFileContent
+from pyiceberg.typedef import Record
 
 from compaction.errors import FileMismatch
 from compaction.manifests import KEYS_METADATA
 from optimization import surveying
 from optimization.manifests import plan_key
 from tests.lake import AT, METRICS, Lake, reading
-from tests.lambdas.optimization.deletes import delete_first_row
+from tests.lambdas.optimization import others
 from tests.upkeep import Upkeep
 
 DAY = 86_400
@@ -184,7 +186,7 @@ def test_a_partition_with_rows_that_were_deleted_one_by_one_is_left_alone(upkeep
     for at in (AT, AT - DAY):
         arrive(upkeep.lake, f"{at}a", "a", at=at)
         arrive(upkeep.lake, f"{at}b", "a", at=at)
-    delete_first_row(upkeep.lake, f"warehouse/readings/data/{YESTERDAY}/{AT - DAY}a-00000.parquet")
+    others.delete_first_row(upkeep.lake, f"warehouse/readings/data/{YESTERDAY}/{AT - DAY}a-00000.parquet")
 
     answer = upkeep.plan("run")
 
@@ -192,6 +194,28 @@ def test_a_partition_with_rows_that_were_deleted_one_by_one_is_left_alone(upkeep
     assert (answer["files"], answer["skipped_files"]) == (2, 2)
     reasons = {line["partition"]: line["reason"] for line in upkeep.dry_run()["partitions"]}
     assert reasons == {TODAY: "overlapping", YESTERDAY: "left alone: row-level deletes"}
+
+
+def test_deletes_that_may_mean_any_row_leave_every_file_alone(upkeep: Upkeep) -> None:
+    arrive(upkeep.lake, "a", "a")
+    arrive(upkeep.lake, "b", "a")
+    with upkeep.lake.table().update_spec() as spec:
+        spec.remove_field("measured_at_day")
+    others.add(upkeep.lake, "deletes.parquet", DataFileContent.EQUALITY_DELETES, Record())
+
+    answer = upkeep.plan("run")
+
+    assert (answer["tasks"], answer["skipped_files"]) == (0, 2)
+
+
+def test_a_file_outside_the_bucket_is_left_alone(upkeep: Upkeep) -> None:
+    for name in ("a", "b"):
+        arrive(upkeep.lake, name, "a")
+    others.add(upkeep.lake, "c.parquet", DataFileContent.DATA, Record(AT // DAY), bucket="elsewhere")
+
+    answer = upkeep.plan("run")
+
+    assert (answer["files"], answer["skipped_files"]) == (2, 1)
 
 
 def test_hours_are_rewritten_into_the_days_of_a_table_that_has_days_now(upkeep: Upkeep) -> None:

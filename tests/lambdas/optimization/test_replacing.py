@@ -5,18 +5,16 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
-from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.manifest import DataFile
 
 from compaction import errors
 from compaction.lake_table import LakeTable
 from optimization.errors import FilesReplaced, RowsDeleted
 from optimization.manifests import RUN_ID_PROPERTY, Group, Rewritten, group_key, plan_key, result_key
 from tests.lake import AT, ORPHAN_DAYS, Lake, reading
-from tests.lambdas.optimization import by_hand
+from tests.lambdas.optimization import by_hand, others
 
 CUT = [("pump-1", AT * 1000 + 1)]
 
@@ -285,35 +283,10 @@ def test_a_run_that_is_as_old_as_orphans_may_be_is_refused(ready: Lake) -> None:
     refused(ready, errors.RunTooOld, plan_key("run"))
 
 
-def delete_first_row(lake: Lake, key: str) -> None:
-    """What Athena's DELETE does: a file that names rows of a data file by their place."""
-    table = lake.table()
-    path, deletes = f"s3://{lake.processed}/{key}", "warehouse/readings/data/deletes.parquet"
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table({"file_path": [path], "pos": pa.array([0], pa.int64())}), sink)
-    body = sink.getvalue().to_pybytes()
-    lake.store.write(deletes, body)
-    (deleted,) = (task.file for task in table.scan().plan_files() if task.file.file_path == path)
-    columns = ("column_sizes", "value_counts", "null_value_counts", "nan_value_counts", "lower_bounds", "upper_bounds")
-    nothing: dict[str, Any] = {name: {} for name in columns}
-    file = DataFile.from_args(
-        content=DataFileContent.POSITION_DELETES,
-        file_path=f"s3://{lake.processed}/{deletes}",
-        file_format=FileFormat.PARQUET,
-        partition=deleted.partition,
-        record_count=1,
-        file_size_in_bytes=len(body),
-        spec_id=deleted.spec_id,
-        **nothing,
-    )
-    with table.transaction() as transaction, transaction.update_snapshot().fast_append() as append:
-        append.append_data_file(file)
-
-
 def test_rows_that_were_deleted_meanwhile_do_not_come_back(ready: Lake) -> None:
     (first, *_) = by_hand.live_files(ready)
 
-    delete_first_row(ready, first)
+    others.delete_first_row(ready, first)
 
     assert len(ready.rows()) == 3
     refused(ready, RowsDeleted, r"deletes\.parquet deletes rows where the run has rewritten .*a-00000\.parquet")

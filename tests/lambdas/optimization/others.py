@@ -1,10 +1,11 @@
-"""Row-level deletes in the table of a test's lake."""
+"""What others may put into the table of a test's lake: row-level deletes, and files from elsewhere."""
 
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.manifest import DataFile, DataFileContent, FileFormat
+from pyiceberg.typedef import Record
 
 from tests.lake import Lake
 
@@ -20,15 +21,21 @@ def delete_first_row(lake: Lake, key: str) -> None:
     body = sink.getvalue().to_pybytes()
     lake.store.write(deletes, body)
     (deleted,) = (task.file for task in table.scan().plan_files() if task.file.file_path == path)
+    add(lake, deletes, DataFileContent.POSITION_DELETES, deleted.partition, len(body))
+
+
+def add(lake: Lake, key: str, content: DataFileContent, partition: Record, size: int = 1, bucket: str = "") -> None:
+    """Enter a file of one row in the table as somebody else might."""
+    table = lake.table()
     nothing: dict[str, Any] = {name: {} for name in _COUNTED}
     file = DataFile.from_args(
-        content=DataFileContent.POSITION_DELETES,
-        file_path=f"s3://{lake.processed}/{deletes}",
+        content=content,
+        file_path=f"s3://{bucket or lake.processed}/{key}",
         file_format=FileFormat.PARQUET,
-        partition=deleted.partition,
+        partition=partition,
         record_count=1,
-        file_size_in_bytes=len(body),
-        spec_id=deleted.spec_id,
+        file_size_in_bytes=size,
+        spec_id=table.spec().spec_id,
         **nothing,
     )
     with table.transaction() as transaction, transaction.update_snapshot().fast_append() as append:
