@@ -225,11 +225,11 @@ def test_no_function_but_the_sweep_may_delete_anything_and_it_only_files_of_the_
     ("role", "changes"),
     [
         ("PlanOptimizationRole", {"s3:PutObject": {"runs/optimize/*"}}),
-        ("RewriteParquetRole", {"s3:PutObject": {"runs/optimize/*", "warehouse/*"}}),
-        ("CommitRewriteRole", {"s3:PutObject": {"warehouse/*"}, "glue:UpdateTable": set()}),
+        ("RewriteParquetRole", {"s3:PutObject": {"runs/optimize/*", "warehouse/readings/*"}}),
+        ("CommitRewriteRole", {"s3:PutObject": {"warehouse/readings/*"}, "glue:UpdateTable": set()}),
         (
             "ExpireSnapshotsRole",
-            {"s3:PutObject": {"ledger/*", "runs/optimize/*", "warehouse/*"}, "glue:UpdateTable": set()},
+            {"s3:PutObject": {"ledger/*", "runs/optimize/*", "warehouse/readings/*"}, "glue:UpdateTable": set()},
         ),
         (
             "SweepOrphansRole",

@@ -106,6 +106,7 @@ NOT_ENFORCED = (
             ("ExpireSnapshotsRole", "s3:PutObject", "/runs/optimize/"),
             ("ExpireSnapshotsRole", "s3:PutObject", "/warehouse/"),
             ("ExpireSnapshotsRole", "glue:UpdateTable", ""),
+            ("ExpireSnapshotsRole", "glue:GetDatabase", ""),
             ("SweepOrphansRole", "s3:DeleteObject", ""),
         )
     ),
