@@ -202,7 +202,8 @@ def test_functions_that_look_for_objects_are_told_when_there_is_none(role, bucke
 
 def test_an_action_of_glue_is_allowed_on_catalog_database_and_table():
     """https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html"""
-    for role in ("PlanCompactionRole", "CommitTableRole"):
+    roles = ("PlanCompactionRole", "CommitTableRole", "PlanOptimizationRole", "CommitRewriteRole")
+    for role in (*roles, "ExpireSnapshotsRole", "SweepOrphansRole"):
         for action, resources in resources_by_action("batch", role).items():
             if action.startswith("glue:"):
                 kinds = {text(resource).rpartition("${AWS::AccountId}:")[2] for resource in resources}
