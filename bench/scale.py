@@ -26,7 +26,7 @@ from bench.scale_model import (
 )
 from compaction.planning import MAX_OBJECTS as MAX_RUN_OBJECTS
 from config.sections import Compaction, Optimization
-from templates.shared.catalogue import BATCH_TIMEOUT_S
+from templates.shared.lake_functions import TIMEOUT_S
 
 SUMMARY: Final = "What a month at 10,000 readings a second takes, from measured costs of a reading (docs/scale.md)."
 
@@ -151,7 +151,7 @@ def _limits(columns: list[Costs]) -> str:
     """What grows with the archive in months, what grows with the rate in times this rate."""
     compaction, _ = AT_THIS_RATE
     usual, chosen = [hour(each, Compaction()) for each in columns], [hour(each, compaction) for each in columns]
-    listed = (BATCH_TIMEOUT_S - STEP_S) / LIST_S_A_PAGE * 1000
+    listed = (TIMEOUT_S - STEP_S) / LIST_S_A_PAGE * 1000
     rows = {
         "defaults: planning lists for 900 s, after months": [f"{listed / (one.objects * HOURS):.1f}" for one in usual],
         "at this rate: planning lists for 900 s, times": [
@@ -165,7 +165,7 @@ def _limits(columns: list[Costs]) -> str:
     for name, settings in {"defaults": DEFAULTS, "at this rate": AT_THIS_RATE}.items():
         found = [day(each, settings) for each in columns]
         rows[f"{name}: a task of the upkeep takes 900 s, times"] = [
-            f"{(BATCH_TIMEOUT_S - TASK_START_S) / (one.task_s - TASK_START_S):.1f}" for one in found
+            f"{(TIMEOUT_S - TASK_START_S) / (one.task_s - TASK_START_S):.1f}" for one in found
         ]
     return _table("the limit is met", columns, rows)
 

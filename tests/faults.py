@@ -56,11 +56,11 @@ def copy_of(made: Lake) -> Lake:
     return lake
 
 
-def fail_at(lake: Lake, point: int, fault: Fault, drive: Callable[[Lake], object]) -> None:
+def fail_at(lake: Lake, point: int, fault: Fault, drive: Callable[[], object]) -> None:
     """Drive a run into the fault; what is lost may be made up for on the spot."""
     effects = lake.s3.effects
     effects.fault = lambda number, effect: fault(effect) if number == point else effect()
     with contextlib.suppress(Died, OSError, ReadTimeoutError, ClientError):
-        drive(lake)
+        drive()
     assert len(effects.names) > point, "the run never came to this point"
     effects.fault = None

@@ -8,7 +8,7 @@ import pytest
 
 from bench import scale, scale_model
 from bench.scale_costs import METRICS_OF, measure
-from templates.shared.catalogue import BATCH_TIMEOUT_S
+from templates.shared.lake_functions import TIMEOUT_S
 from tests.lake import AT, Lake, in_memory, reading
 from tests.memory_aws import Effects
 
@@ -67,6 +67,6 @@ def test_the_settings_for_this_rate_keep_every_step_within_its_limit(size: int) 
     costs = scale_model.MEASURED[size]
     run, upkeep = scale_model.hour(costs, scale_model.AT_THIS_RATE[0]), scale_model.day(costs, scale_model.AT_THIS_RATE)
 
-    assert max(run.plan_s, run.task_s, run.commit_s, upkeep.task_s) < BATCH_TIMEOUT_S
+    assert max(run.plan_s, run.task_s, run.commit_s, upkeep.task_s) < TIMEOUT_S
     assert run.run_s < 3600
     assert upkeep.amplification < scale_model.day(costs, scale_model.DEFAULTS).amplification

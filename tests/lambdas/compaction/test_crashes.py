@@ -147,7 +147,7 @@ def test_a_failure_changes_nothing_of_what_comes_out(scene: Scene, point: int) -
     expected, names = undisturbed(scene)
     for fault, go_on in DISTURBANCES:
         lake = start(scene)
-        fail_at(lake, point, fault, drive)
+        fail_at(lake, point, fault, functools.partial(drive, lake))
 
         go_on(lake)
 

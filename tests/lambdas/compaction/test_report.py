@@ -1,4 +1,4 @@
-"""The sums of a run."""
+"""The sums of a plan and of a run."""
 
 import msgspec
 
@@ -33,3 +33,12 @@ def test_a_report_has_the_sums_of_all_tasks(memory_lake: Lake) -> None:
     }
     parquet = list(memory_lake.store.keys("warehouse/readings/data/"))
     assert report.bytes == sum(len(memory_lake.store.read(key) or b"") for key in parquet)
+
+
+def test_a_plan_has_the_bytes_of_every_object_of_a_task(memory_lake: Lake) -> None:
+    keys = [memory_lake.put(name, [reading(at=AT + number)]) for number, name in enumerate("ab")]
+
+    answer = memory_lake.plan("one")
+
+    size = sum(len(memory_lake.s3.buckets[memory_lake.raw][key].body) for key in keys)
+    assert (answer["tasks"], answer["bytes"]) == (1, size)

@@ -8,7 +8,7 @@ over, and table, accounting and ledger are those of the undisturbed run.
 import contextlib
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -24,38 +24,16 @@ from tests.faults import Died, copy_of, dies_after, dies_before, fail_at, label,
 from tests.lake import AT, ORPHAN_DAYS, Lake, in_memory, reading
 from tests.lambdas.optimization import upkeep
 from tests.lambdas.optimization.by_hand import live_files
+from tests.lambdas.optimization.execution import Execution
 from tests.lambdas.optimization.upkeep import DAY, keep_time, strew
 from tests.memory_aws import Effect, Effects
-from tests.upkeep import Upkeep
 
 SMALL_FILES = 6500
 """Bytes of a file in these tests: some hundred rows are two tasks, a few are one."""
 
 
-class Execution:
-    """A run of the state machine: redriven, it goes on with the step that failed."""
-
-    def __init__(self, lake: Lake, run_id: str) -> None:
-        self.lake = lake
-        self.run_id = run_id
-        self._upkeep = Upkeep(lake, SMALL_FILES)
-        self._answers: dict[str, Any] = {}
-
-    def drive(self, _: Lake | None = None) -> Report:
-        """Take the steps that are left; the report."""
-        rewritten = None
-        if self._step("plan", self._upkeep.plan)["tasks"]:
-            self._step("rewrite", self._upkeep.write)
-            rewritten = self._step("commit", self._upkeep.commit)
-        expired = self._step("expire", upkeep.expirer(self.lake).expire)
-        sweep = upkeep.sweeper(self.lake)
-        report: Report = self._step("sweep", lambda run_id: sweep.close(run_id, rewritten, expired).report)
-        return report
-
-    def _step(self, name: str, step: Callable[[str], Any]) -> Any:
-        if name not in self._answers:
-            self._answers[name] = step(self.run_id)
-        return self._answers[name]
+def begin(lake: Lake, run_id: str) -> Execution:
+    return Execution(lake, run_id, SMALL_FILES)
 
 
 @functools.cache
@@ -128,7 +106,7 @@ def redriven(execution: Execution) -> None:
 
 def taken_over(execution: Execution) -> None:
     """Another execution does what is left; whoever redrives the first one afterwards changes nothing."""
-    Execution(execution.lake, "another").drive()
+    begin(execution.lake, "another").drive()
     with contextlib.suppress(FilesReplaced, FileMismatch):
         execution.drive()
 
@@ -146,7 +124,7 @@ def undisturbed() -> tuple[Outcome, list[str]]:
     """What comes of a run that nothing happens to, and its side effects."""
     with pytest.MonkeyPatch.context() as patch:
         lake = start(patch)
-        Execution(lake, "run").drive()
+        begin(lake, "run").drive()
     return outcome(lake), list(lake.s3.effects.names)
 
 
@@ -169,7 +147,7 @@ def test_a_failure_changes_nothing_of_what_comes_out(monkeypatch: pytest.MonkeyP
     expected, names = undisturbed()
     for fault, go_on in DISTURBANCES:
         lake = start(monkeypatch)
-        execution = Execution(lake, "run")
+        execution = begin(lake, "run")
         fail_at(lake, point, fault, execution.drive)
 
         go_on(execution)
@@ -184,13 +162,13 @@ def test_what_runs_have_left_behind_wherever_they_died_is_swept_up(monkeypatch: 
         lake.s3.effects.names.clear()
         lake.s3.effects.fault = lambda number, effect, point=point: dies_after(effect) if number == point else effect()
         with contextlib.suppress(Died):
-            Execution(lake, f"run-{point}").drive()
+            begin(lake, f"run-{point}").drive()
     lake.s3.effects.fault = None
 
     left = unnamed(lake)
 
     lake.s3.now += (ORPHAN_DAYS + 1) * DAY
-    Execution(lake, "sweeps").drive()
+    begin(lake, "sweeps").drive()
 
     assert len(left) > len(names)
     assert unnamed(lake).isdisjoint(left)
@@ -214,7 +192,7 @@ def test_a_reader_sees_the_table_before_or_after_whenever_it_looks(monkeypatch: 
         return answer
 
     lake.s3.effects.fault = look
-    Execution(lake, "run").drive()
+    begin(lake, "run").drive()
 
     after = lake.rows()
     assert len(after) < len(before)

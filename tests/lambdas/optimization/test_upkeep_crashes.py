@@ -127,7 +127,7 @@ def test_a_failure_changes_nothing_of_what_comes_out(point: int) -> None:
     expected, report, names = undisturbed()
     for fault, run_ids in DISTURBANCES:
         lake = start()
-        fail_at(lake, point, fault, drive)
+        fail_at(lake, point, fault, functools.partial(drive, lake))
 
         for run_id in run_ids:
             drive(lake, run_id)
