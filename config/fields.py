@@ -24,6 +24,9 @@ RESERVED_NAMES = frozenset(
 )
 """Top-level fields of a payload and attributes of a stored reading that already mean something: no metric's name."""
 
+TABLE_COLUMNS = frozenset({"measured_at", "other_metrics", "source_object"})
+"""Columns of the Iceberg table beside those of reserved names."""
+
 
 class Model(BaseModel):
     """What every section has in common: nothing changes after loading, and nothing unknown is accepted."""
@@ -40,8 +43,9 @@ def _known_placeholders(value: str) -> str:
 
 
 def _not_reserved(value: str) -> str:
-    if value in RESERVED_NAMES:
-        raise ValueError(f"'{value}' is reserved; no metric may be called {', '.join(sorted(RESERVED_NAMES))}")
+    taken = RESERVED_NAMES | TABLE_COLUMNS
+    if value in taken:
+        raise ValueError(f"'{value}' is reserved; no metric may be called {', '.join(sorted(taken))}")
     return value
 
 

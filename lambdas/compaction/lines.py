@@ -17,7 +17,7 @@ _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's largest window, gzip framing only
 _CHUNK_BYTES = 64 * 1024
-_BLOCK_BYTES = 480 * 1024  # of decompressed text at once: an object of zeros does not fill the memory
+_BLOCK_BYTES = 480 * 1024  # of decompressed text at once; so much is lost at most before a place where data is broken
 _MOST_PARTS = 4096  # of a line at once: there are lines of two million `{}`
 
 # A JSON text has `}` before `{` in strings only; what is between quotes, or after the last one, is passed over.

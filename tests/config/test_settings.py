@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config.fields import RESERVED_NAMES
+from config.fields import RESERVED_NAMES, TABLE_COLUMNS
 from config.settings import Settings, SettingsError, environments, load
 
 SMALLEST = """
@@ -128,7 +128,7 @@ def test_every_bad_value_is_reported_at_once(tmp_path):
     assert "lake.partition_by" in message
 
 
-@pytest.mark.parametrize("name", sorted(RESERVED_NAMES))
+@pytest.mark.parametrize("name", sorted(RESERVED_NAMES | TABLE_COLUMNS))
 def test_a_metric_cannot_have_a_name_that_already_means_something(tmp_path, name):
     assert f"'{name}' is reserved" in refusal(tmp_path, f"[metrics.{name}]\nunit = 'K'")
 

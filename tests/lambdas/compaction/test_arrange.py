@@ -54,6 +54,7 @@ def written(pieces: list[pa.Table], folder: Path, file_bytes: int = 10**9, *, bl
     return files
 
 
+@settings(deadline=None)
 @given(readings)
 def test_the_rows_that_stay_are_those_that_the_domain_keeps(content: list[Reading]) -> None:
     kept = [content[position] for position in last_received(content)]

@@ -7,7 +7,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compaction import lines
@@ -36,6 +36,7 @@ CONTENT = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(CONTENT, st.booleans(), st.integers(2, 40), st.integers(1, 40))
 def test_lines_come_out_as_they_went_in_whatever_the_sizes_of_chunks(
     content: list[bytes], ends: bool, chunk: int, block: int
@@ -66,6 +67,7 @@ OBJECTS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(OBJECTS, st.integers(1, 40))
 def test_objects_that_stand_one_after_the_other_come_apart_whatever_is_in_their_texts(
     content: list[bytes], block: int
@@ -140,6 +142,18 @@ def test_a_truncated_object_gives_what_decodes_and_then_says_where_it_ends() -> 
         found.extend(lines_of_half)
 
     assert 500 < len(found) < 2000
+
+
+def test_what_came_before_broken_data_is_kept_but_for_one_block() -> None:
+    text = b"".join(b"%s\n" % os.urandom(50).hex().encode() for _ in range(10_000))
+    data = gzip.compress(text)
+    found: list[bytes] = []
+    lines_of_it = (line for block in blocks(io.BytesIO(data[:-8] + b"\0" * 8)) for line in block.records)
+
+    with pytest.raises(Damaged, match="broken before byte"):
+        found.extend(lines_of_it)
+
+    assert sum(map(len, found)) > len(text) - lines._BLOCK_BYTES - 100
 
 
 def test_bytes_that_are_not_gzip_after_a_member_are_damage() -> None:

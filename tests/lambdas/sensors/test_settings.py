@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from build import FUNCTION_SETTINGS
+from compaction import columns
 from config import fields
 from config.settings import environments, load
 from sensors import settings
@@ -36,3 +37,7 @@ def test_a_wrong_setting_is_named(tmp_path):
 
 def test_the_settings_refuse_the_metric_names_that_the_decoder_refuses():
     assert fields.RESERVED_NAMES == RESERVED_NAMES
+
+
+def test_the_settings_refuse_the_metric_names_that_are_columns_of_the_table():
+    assert fields.TABLE_COLUMNS == columns.RESERVED - RESERVED_NAMES
