@@ -11,7 +11,7 @@ from pyiceberg.table import Table
 from compaction.age import refuse_old
 from compaction.ahead import ahead
 from compaction.committing import commit
-from compaction.errors import CountsDoNotBalance, ResultMissing
+from compaction.errors import CountsDoNotBalance, FileMismatch, ResultMissing
 from compaction.footers import verify_footers
 from compaction.lake_table import LakeTable
 from compaction.store import Store
@@ -65,11 +65,22 @@ class Replacer:
             return published
         refuse_old(self._store, plan_key(run_id), self._orphan_days, self._now)
         location = f"s3://{self._store.bucket}/"
+        self._refuse_partitioning(replacement)
         replaced = _live(table, location, replacement)
         verify_footers(table.io, location, replacement.files)
         return self._table.replace(
             table, replaced, [location + file.key for file in replacement.files], _properties(run_id, answer)
         )
+
+    def _refuse_partitioning(self, replacement: Replacement) -> None:
+        """The settings may have changed since: then a file may be of several partitions, or of part of one."""
+        folder = f"measured_at_{self._table.partition_by}="
+        other = next((file for file in replacement.files if not file.partition.startswith(folder)), None)
+        if other is not None:
+            raise FileMismatch(
+                f"{other.key} was written for another partitioning than the settings ask for, which is by "
+                f"{self._table.partition_by}. Start a new run."
+            )
 
 
 def _rewritten(replacement: Replacement) -> Rewritten:
