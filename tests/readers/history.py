@@ -5,6 +5,7 @@ What the rows should be is computed from the payloads alone.
 
 import dataclasses
 import functools
+import itertools
 import os
 from datetime import UTC, datetime
 from typing import Any
@@ -12,7 +13,7 @@ from unittest import mock
 
 from tests import lake as lakes
 from tests.lake import AT, Lake, reading
-from tests.lambdas.optimization import by_hand
+from tests.upkeep import Upkeep
 
 DAY, HOUR = 86_400, 3_600
 DEVICES = [f"pump-{number}" for number in range(1, 8)]
@@ -41,10 +42,15 @@ def history() -> tuple[Lake, dict[str, State]]:
         rows = [*rows, *_compact(lake, "hours", _spread(AT + HOUR, pressure=1.5))]
         states["hours"] = _state(lake, rows)
         lake.metrics = ("temperature", "vibration", "pressure", "humidity")
-        again = [payload | {"received_at": payload["received_at"] + 60_000} for payload in _spread(AT + HOUR)]
+        again = [
+            payload | {"received_at": payload["received_at"] + 60_000}
+            for payload in [*_spread(AT), *_spread(AT + HOUR)]
+        ]
         rows = [*rows, *_compact(lake, "again", [*again, *_spread(AT + 2 * HOUR)])]
         states["again"] = _state(lake, rows)
-        by_hand.optimize(lake, "rewrite")
+        for number in itertools.count():
+            if Upkeep(lake).run(f"rewrite-{number}") is None:
+                break
         states["rewrite"] = _state(lake, _last_received(rows))
     return lake, states
 
