@@ -11,7 +11,7 @@ from pyiceberg.table import Table
 from compaction.age import refuse_old
 from compaction.ahead import ahead
 from compaction.committing import commit
-from compaction.errors import CountsDoNotBalance, ResultMissing
+from compaction.errors import CountsDoNotBalance, FileMismatch, ResultMissing
 from compaction.footers import verify_footers
 from compaction.lake_table import LakeTable
 from compaction.store import Store
@@ -65,11 +65,22 @@ class Replacer:
             return published
         refuse_old(self._store, plan_key(run_id), self._orphan_days, self._now)
         location = f"s3://{self._store.bucket}/"
+        self._refuse_partitioning(replacement)
         replaced = _live(table, location, replacement)
         verify_footers(table.io, location, replacement.files)
         return self._table.replace(
             table, replaced, [location + file.key for file in replacement.files], _properties(run_id, answer)
         )
+
+    def _refuse_partitioning(self, replacement: Replacement) -> None:
+        """The settings may have changed since: then a file may be of several partitions, or of part of one."""
+        folder = f"measured_at_{self._table.partition_by}="
+        other = next((file for file in replacement.files if not file.partition.startswith(folder)), None)
+        if other is not None:
+            raise FileMismatch(
+                f"{other.key} was written for another partitioning than the settings ask for, which is by "
+                f"{self._table.partition_by}. Start a new run."
+            )
 
 
 def _rewritten(replacement: Replacement) -> Rewritten:
@@ -114,7 +125,7 @@ def _live(table: Table, location: str, replacement: Replacement) -> list[DataFil
         if file.content != DataFileContent.DATA:
             deletes.append(file)
         elif file.file_path in planned:
-            found[file.file_path] = file
+            found[file.file_path] = _without_statistics(file)
     if gone := sorted(planned.keys() - found.keys()):
         raise FilesReplaced(
             f"{len(gone)} file(s) that the run has rewritten are no files of the table any more, they were replaced or "
@@ -128,6 +139,14 @@ def _live(table: Table, location: str, replacement: Replacement) -> list[DataFil
             )
     _refuse_deletes(found, deletes)
     return list(found.values())
+
+
+def _without_statistics(file: DataFile) -> DataFile:
+    """What names a file and counts it; the rest are kilobytes, of as many files as a run may have."""
+    names = ("content", "file_path", "file_format", "partition", "record_count", "file_size_in_bytes")
+    named = DataFile.from_args(**{name: getattr(file, name) for name in names})
+    named.spec_id = file.spec_id
+    return named
 
 
 def _refuse_deletes(files: dict[str, DataFile], deletes: list[DataFile]) -> None:

@@ -61,7 +61,7 @@ def catalog(database: object, *actions: object) -> list[Statement]:
 
 
 def find_database(database: object) -> list[Statement]:
-    """PyIceberg looks at the database before it creates a table in it."""
+    """PyIceberg looks at the database before it creates a table in it, and at each commit for who keeps its tables."""
     return [
         iam.allow(iam.arn("glue", "catalog"), glue.GetDatabase),
         iam.allow(iam.arn("glue", "database/${Database}", Database=database), glue.GetDatabase),

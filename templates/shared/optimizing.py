@@ -9,10 +9,10 @@ from awacs.aws import Statement
 from config.settings import Settings
 from templates.shared import iam
 from templates.shared.functions import FunctionSpec
-from templates.shared.lake_functions import Lake, catalog, lake_function
+from templates.shared.lake_functions import Lake, catalog, find_database, lake_function
 
 MANIFESTS = "runs/optimize/*"
-TABLE = "warehouse/*"
+TABLE = "warehouse/readings/*"
 
 
 def plan_optimization(settings: Settings, lake: Lake) -> FunctionSpec:
@@ -63,6 +63,7 @@ def commit_rewrite(settings: Settings, lake: Lake) -> FunctionSpec:
             # nothing may be deleted here: what is replaced stays for the older snapshots
             _objects(lake, TABLE, s3.GetObject, s3.PutObject),
             *catalog(lake.database, glue.GetTable, glue.UpdateTable),
+            *find_database(lake.database),
         ],
     )
 
@@ -82,6 +83,7 @@ def expire_snapshots(settings: Settings, lake: Lake) -> FunctionSpec:
             _objects(lake, "ledger/*", s3.GetObject, s3.PutObject),
             _objects(lake, TABLE, s3.GetObject, s3.PutObject),
             *catalog(lake.database, glue.GetTable, glue.UpdateTable),
+            *find_database(lake.database),
         ],
     )
 
@@ -98,7 +100,7 @@ def sweep_orphans(settings: Settings, lake: Lake) -> FunctionSpec:
             iam.look_for_keys(lake.processed),  # which also lets it list the table's files
             _objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
             _objects(lake, "ledger/optimize/*", s3.PutObject),
-            _objects(lake, "warehouse/readings/*", s3.DeleteObject, s3.GetObject),
+            _objects(lake, TABLE, s3.DeleteObject, s3.GetObject),
             *catalog(lake.database, glue.GetTable),
         ],
     )

@@ -28,7 +28,7 @@ SETTING_ASIDE = ("ProcessReadingsRole", "dynamodb:BatchWriteItem")
 ERROR_ACTION = ("TopicRuleRole", "kinesis:PutRecord")
 """What has to fail as well, so that a failed batch is set aside, or the error action of a topic rule runs."""
 
-STARTED = ["CompactStateMachineArn"]
+STARTED = ["CompactStateMachineArn", "OptimizeStateMachineArn"]
 """Outputs of the machines that schedules start, as the statements of the starting machine's role have them."""
 
 Use = Callable[[], str]
@@ -43,13 +43,19 @@ def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: py
     with services.without_retries():
         yield {
             "ArchiveDeliveryRole": watched(services.archive),
+            "CommitRewriteRole": lambda _: commit_rewrite(functions),
             "CommitTableRole": functools.partial(commit, functions),
             "CompactRole": lambda _: services.run,
+            "ExpireSnapshotsRole": lambda _: expire(functions),
+            "OptimizeRole": lambda _: run_upkeep(functions, services),
             "PlanCompactionRole": lambda _: plan(functions),
+            "PlanOptimizationRole": lambda _: plan_upkeep(functions),
             "ProcessReadingsRole": functools.partial(process_readings, functions),
             "ProvisioningRole": lambda _: services.provision,
+            "RewriteParquetRole": lambda _: rewrite(functions),
             "ScheduleRole": watched(services.schedule),
             "StartRunRole": functools.partial(start, services),
+            "SweepOrphansRole": lambda _: sweep(functions),
             "TopicRuleRole": watched(services.publish),
             "WriteParquetRole": lambda _: write(functions),
         }
@@ -76,6 +82,39 @@ def plan(functions: Functions) -> Use:
 def write(functions: Functions) -> Use:
     key, etag = functions.archive(WRITTEN)
     return lambda: functions.write(new_run_id(), key, etag)
+
+
+def plan_upkeep(functions: Functions) -> Use:
+    functions.fragment()
+    return lambda: functions.plan_upkeep(new_run_id())
+
+
+def rewrite(functions: Functions) -> Use:
+    functions.fragment()
+    run_id = new_run_id()
+    functions.plan_upkeep(run_id)
+    return lambda: functions.rewrite(run_id)
+
+
+def commit_rewrite(functions: Functions) -> Use:
+    run_id = functions.rewritten_run()
+    return lambda: functions.commit_rewrite(run_id)
+
+
+def expire(functions: Functions) -> Use:
+    functions.fragment()
+    functions.forget_ledger()  # which is then completed first
+    return functions.expire
+
+
+def sweep(functions: Functions) -> Use:
+    functions.fragment()
+    return functions.sweep
+
+
+def run_upkeep(functions: Functions, services: Services) -> Use:
+    functions.fragment()
+    return services.run_upkeep
 
 
 def start(services: Services, missing: Privilege | None) -> Use:

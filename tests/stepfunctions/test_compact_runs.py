@@ -9,15 +9,9 @@ from compaction.hours import Window
 from compaction.manifests import result_key
 from tests.lake import HOUR, reading
 from tests.ops.deployment import Deployment
+from tests.stepfunctions.executions import ended_items, visited
 
 EVERYTHING = Window(None, HOUR)
-
-
-def visited(execution: dict[str, str]) -> list[str]:
-    from tests.lake import client
-
-    history = client("stepfunctions").get_execution_history(executionArn=execution["executionArn"])["events"]
-    return [event["stateEnteredEventDetails"]["name"] for event in history if "stateEnteredEventDetails" in event]
 
 
 def test_an_archive_with_news_ends_with_the_report(deployment: Deployment) -> None:
@@ -64,6 +58,8 @@ def test_a_task_that_fails_fails_the_run_in_the_map_so_that_a_redrive_continues_
 
     assert (execution["status"], execution["error"]) == ("FAILED", "States.ExceedToleratedFailureThreshold")
     assert visited(execution)[-1] != "Commit Table"
+    (failed,) = ended_items(lake, "compact", "run", "FAILED")
+    assert (failed["Error"], json.loads(failed["Input"])["task"]["task_id"]) == ("ObjectChanged", "00000")
     assert deployment.start("next", {})["status"] == "SUCCEEDED"
 
 

@@ -202,7 +202,8 @@ def test_functions_that_look_for_objects_are_told_when_there_is_none(role, bucke
 
 def test_an_action_of_glue_is_allowed_on_catalog_database_and_table():
     """https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html"""
-    for role in ("PlanCompactionRole", "CommitTableRole"):
+    roles = ("PlanCompactionRole", "CommitTableRole", "PlanOptimizationRole", "CommitRewriteRole")
+    for role in (*roles, "ExpireSnapshotsRole", "SweepOrphansRole"):
         for action, resources in resources_by_action("batch", role).items():
             if action.startswith("glue:"):
                 kinds = {text(resource).rpartition("${AWS::AccountId}:")[2] for resource in resources}
@@ -219,6 +220,33 @@ def test_no_function_but_the_sweep_may_delete_anything_and_it_only_files_of_the_
     sweeping = [found for found in functions if "s3:DeleteObject" in found.actions]
     assert {found.resource for found in sweeping} == {"SweepOrphansRole"}
     assert {found.body["Resource"][0]["Fn::Sub"][0].split("}/")[1] for found in sweeping} == {"warehouse/readings/*"}
+
+
+@pytest.mark.parametrize(
+    ("role", "changes"),
+    [
+        ("PlanOptimizationRole", {"s3:PutObject": {"runs/optimize/*"}}),
+        ("RewriteParquetRole", {"s3:PutObject": {"runs/optimize/*", "warehouse/readings/*"}}),
+        ("CommitRewriteRole", {"s3:PutObject": {"warehouse/readings/*"}, "glue:UpdateTable": set()}),
+        (
+            "ExpireSnapshotsRole",
+            {"s3:PutObject": {"ledger/*", "runs/optimize/*", "warehouse/readings/*"}, "glue:UpdateTable": set()},
+        ),
+        (
+            "SweepOrphansRole",
+            {"s3:DeleteObject": {"warehouse/readings/*"}, "s3:PutObject": {"ledger/optimize/*", "runs/optimize/*"}},
+        ),
+    ],
+)
+def test_a_step_of_the_upkeep_may_change_nothing_but_what_is_its_own(role, changes):
+    """Objects by the keys that it may write or delete; the table's pointer is one, so that it has none."""
+    found = {
+        action: {arn["Fn::Sub"][0].split("}/")[1] for arn in resources if action.startswith("s3:")}
+        for action, resources in resources_by_action("batch", role).items()
+        if action.startswith(("s3:Put", "s3:Delete", "glue:Update", "glue:Create", "glue:Delete"))
+    }
+
+    assert found == changes
 
 
 def test_lambda_may_give_back_interfaces_that_it_cannot_name_yet():

@@ -32,6 +32,8 @@ class Functions:
     def __init__(self, outputs: dict[str, str]) -> None:
         self._outputs = outputs
         self._written_run: str | None = None
+        self._rewritten_run: str | None = None
+        self._fragmented = False
 
     def process(self) -> str:
         """A batch with a good reading, one that raises an alert, and one that is set aside."""
@@ -109,16 +111,72 @@ class Functions:
 
     def forget_ledger(self) -> None:
         """Let the next plan or commit write the ledger of the committed runs again."""
+        self._forget("ledger/")
+
+    def _forget(self, prefix: str) -> None:
+        """Delete the processed bucket's objects below a prefix."""
         s3, bucket = boto3.client("s3"), self._outputs["ProcessedBucketName"]
-        for item in s3.list_objects_v2(Bucket=bucket, Prefix="ledger/").get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=item["Key"])
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                s3.delete_object(Bucket=bucket, Key=item["Key"])
+
+    def fragment(self) -> None:
+        """See to it that there is a table, no other's files beside its own, with files that are to be put together."""
+        if not self._fragmented:
+            self.forget_table()
+            self.forget_ledger()
+            self._forget("warehouse/")
+            self._written_run = self._rewritten_run = None
+            for _ in range(2):
+                self.commit(self.written_run())
+            self._fragmented = True
+
+    def plan_upkeep(self, run_id: str) -> str:
+        """Plan a run of the table's upkeep."""
+        return self._invoke("PlanOptimizationName", {"run_id": run_id, "input": {}})
+
+    def rewrite(self, run_id: str) -> str:
+        """Rewrite what a run has planned."""
+        tasks = self._planned(f"runs/optimize/{run_id}/plan.jsonl")
+        return "".join(self._invoke("RewriteParquetName", {"run_id": run_id, "task": task}) for task in tasks)
+
+    def rewritten_run(self) -> str:
+        """A run of the upkeep that waits for its commit: the same again, as long as nobody has published it."""
+        self.fragment()
+        if self._rewritten_run is None:
+            self._rewritten_run = new_run_id()
+            self.plan_upkeep(self._rewritten_run)
+            self.rewrite(self._rewritten_run)
+        return self._rewritten_run
+
+    def commit_rewrite(self, run_id: str) -> str:
+        """Commit a run of the upkeep."""
+        said = self._invoke("CommitRewriteName", {"run_id": run_id})
+        if not REFUSED.search(said):
+            self.put_together()
+        return said
+
+    def put_together(self) -> None:
+        """Somebody has, or may have, put the table's files together."""
+        self._fragmented = False
+
+    def expire(self) -> str:
+        """Let old snapshots of the table go."""
+        return self._invoke("ExpireSnapshotsName", {"run_id": new_run_id()})
+
+    def sweep(self) -> str:
+        """Delete what no snapshot names, and close the run."""
+        expired = {"expired": 0, "kept": 2}
+        return self._invoke("SweepOrphansName", {"run_id": new_run_id(), "rewritten": None, "expired": expired})
 
     def _write_planned(self, run_id: str) -> None:
-        plan = boto3.client("s3").get_object(
-            Bucket=self._outputs["ProcessedBucketName"], Key=f"runs/compact/{run_id}/plan.jsonl"
-        )
-        for line in plan["Body"].read().splitlines():
-            self._invoke("WriteParquetName", {"run_id": run_id, "task": json.loads(line)})
+        for task in self._planned(f"runs/compact/{run_id}/plan.jsonl"):
+            self._invoke("WriteParquetName", {"run_id": run_id, "task": task})
+
+    def _planned(self, key: str) -> list[dict[str, Any]]:
+        """The tasks of a plan."""
+        plan = boto3.client("s3").get_object(Bucket=self._outputs["ProcessedBucketName"], Key=key)
+        return [json.loads(line) for line in plan["Body"].read().splitlines()]
 
     def _invoke(self, output: str, event: dict[str, Any]) -> str:
         answer = boto3.client("lambda").invoke(FunctionName=self._outputs[output], Payload=json.dumps(event))

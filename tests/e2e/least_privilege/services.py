@@ -60,6 +60,12 @@ class Services:
         self._functions.archive(RUN)
         return self._ended(self._outputs["CompactStateMachineArn"], window(RUN))
 
+    def run_upkeep(self) -> str:
+        """An execution of the table's upkeep, which has something to rewrite, and the causes of its failures."""
+        said = self._ended(self._outputs["OptimizeStateMachineArn"], {})
+        self._functions.put_together()
+        return said
+
     def _ended(self, machine: str, run_input: object) -> str:
         """The causes of the failures of a new execution and of its map's children."""
         states = boto3.client("stepfunctions")

@@ -274,6 +274,11 @@ KNOWN_DAMAGE = [
     b' \t{"device_id":"pump-1","timestamp":1795251600,"temperature":2} \r',
     b'{"device_id":"pump-1","timestamp":1795251600,"temperature":' + b"9" * 5000 + b"}",
     b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2}x',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2,"sensor_type":"temperature","value":3}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"temperature":2,"sensor_type":"temperature","value":2}',
+    b'{"device_id":"pump-1","timestamp":1795251600,"sensor_type":"location","value":2}',
+    b'{"device_id":"pump-1","timestamp":1795251599000.5,"temperature":2}',
+    b'{"device_id":"pump-1","timestamp":1795251599001.5,"temperature":2}',
     b'{"device_id":"pump-1","timestamp":17952516' + b"0" * 400 + b',"temperature":2}',
     b'{"payload_b64":"'
     + base64.b64encode(b'{"timestamp":1795251600,"temperature":3}')
@@ -310,7 +315,7 @@ def test_a_damaged_record_among_ordinary_ones_is_judged_as_on_its_own(damage: by
     usual = [b'{"device_id":"pump-1","timestamp":%d,"temperature":1.5}' % (ARRIVED_MS - n) for n in range(20)]
     lines = [*usual[:10], damage, *usual[10:]]
 
-    assert through_the_intake(b"\n".join(lines), b"\n".join([*usual, damage])) == by_the_decoder(lines)
+    assert through_the_intake(b"\n".join(lines), b"\n".join([damage, *usual])) == by_the_decoder(lines)
 
 
 def test_records_of_which_none_has_named_a_device_are_set_aside_however_many_there_are() -> None:

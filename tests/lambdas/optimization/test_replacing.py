@@ -263,6 +263,12 @@ def test_a_new_file_that_is_missing_or_holds_other_rows_is_refused(ready: Lake) 
     assert by_hand.commit(ready, "run").duplicates == 1
 
 
+def test_a_run_that_has_written_for_another_partitioning_is_refused(ready: Lake) -> None:
+    ready.partition_by = "hour"
+
+    refused(ready, errors.FileMismatch, "another partitioning than the settings ask for, which is by hour")
+
+
 def test_of_two_runs_that_have_rewritten_the_same_file_one_is_committed(ready: Lake) -> None:
     by_hand.optimize(ready, "other")
 
