@@ -90,7 +90,6 @@ NOT_ENFORCED = (
             "WriteParquetRole",
             "PlanOptimizationRole",
             "RewriteParquetRole",
-            "CommitRewriteRole",
             "ExpireSnapshotsRole",
         )
     ),

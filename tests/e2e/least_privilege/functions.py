@@ -13,7 +13,7 @@ import boto3
 
 from tests.e2e.resources import eventually
 
-REFUSED = re.compile("access.?denied|not authorized", re.IGNORECASE)
+REFUSED = re.compile("access.?denied|not authorized|forbidden", re.IGNORECASE)
 PLANNED, WRITTEN, RUN = 3, 4, 5
 """Hours of the archive: of runs that wait for their commit, of single tasks, and of the state machine."""
 
