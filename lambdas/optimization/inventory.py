@@ -49,7 +49,7 @@ class Span(NamedTuple):
 
     @property
     def is_rewritable(self) -> bool:
-        """Whether rows of it can be sorted (`compaction.arrange`), which none can from before 1970, and it has a name."""
+        """Whether its rows can be sorted (`compaction.arrange`), none from before 1970 can, and its folder named."""
         return 0 <= self.start_ms < _YEAR_10000_MS
 
     def within(self, start: datetime | None, end: datetime | None) -> bool:
@@ -94,8 +94,8 @@ def inventory(table: Table, location: str, start: datetime | None, end: datetime
 
     A file of an older partitioning is found under the current partition that holds all of it; where there is none,
     since the table's partitions were days and are hours now, under its own. Files in another format, of a partitioning
-    that is not by time, of a time before 1970 or after 9999, or elsewhere than below `location` are aliens. Row-level deletes of such a partitioning may
-    mean any row: all files are as good as alien then.
+    that is not by time, of a time before 1970 or after 9999, or elsewhere than below `location` are aliens. Row-level
+    deletes of a partitioning that is not by time may mean any row: all files are as good as alien then.
     """
     snapshot = table.current_snapshot()
     manifests = snapshot.manifests(table.io) if snapshot else []

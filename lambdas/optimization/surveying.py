@@ -70,4 +70,5 @@ def survey(
 def _surveyed(span: Span, answers: Sequence[tuple[LiveFile, Placed | None]], file_bytes: int) -> Surveyed:
     placed = [where for _, where in answers if where is not None]
     refused = [file for file, where in answers if where is None]
-    return Surveyed(span.name, choose(placed, file_bytes), refused, "left alone: columns or times that a rewrite would not keep")
+    reason = "left alone: columns or times that a rewrite would not keep"
+    return Surveyed(span.name, choose(placed, file_bytes), refused, reason)
