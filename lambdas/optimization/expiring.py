@@ -84,7 +84,8 @@ def expirable(table: Table, keep_snapshots: int, before: datetime) -> list[Snaps
     settled = [run for run in runs if SETTLED_PROPERTY in run.properties]
     settled.sort(key=lambda run: datetime.fromisoformat(run.properties[SETTLED_PROPERTY]), reverse=True)
     kept = {ref.snapshot_id for ref in table.metadata.refs.values()}
-    kept.update(one.snapshot_id for one in (*oldest_first[-keep_snapshots:], *runs[:1], *settled[:1]))
+    kept.update(one.snapshot_id for one in oldest_first[-keep_snapshots:])
+    kept.update(run.snapshot_id for run in (*runs[:1], *settled[:1]))
     before_ms = before.timestamp() * 1000
     return [one for one in oldest_first if one.timestamp_ms < before_ms and one.snapshot_id not in kept]
 

@@ -28,8 +28,8 @@ from tests.lambdas.optimization.execution import Execution
 from tests.lambdas.optimization.upkeep import DAY, keep_time, strew
 from tests.memory_aws import Effect, Effects
 
-SMALL_FILES = 6500
-"""Bytes of a file in these tests: some hundred rows are two tasks, a few are one."""
+SMALL_FILES = 5300
+"""Bytes of a file in these tests: 240 rows are two tasks, a few are one."""
 
 
 def begin(lake: Lake, run_id: str) -> Execution:
@@ -45,7 +45,7 @@ def disorder() -> Lake:
     lake = Lake(aws=in_memory(Effects()))
     with pytest.MonkeyPatch.context() as patch:
         keep_time(lake, patch)
-        many = [reading(f"pump-{number:03}", at=AT + number / 10, x=number * 1.1) for number in range(600)]
+        many = [reading(f"pump-{number:03}", at=AT + number / 10, x=number * 1.1) for number in range(240)]
         lake.put("a", [*many[::2], reading("pump-1", at=AT - 86_400)])
         lake.run("a")
         strew(lake, "data/orphan.parquet")
@@ -158,7 +158,7 @@ def test_the_matrix_has_every_kind_of_side_effect() -> None:
     kinds |= {"update table", "ledger/runs/", "expired.json", "orphans.jsonl", "delete", "ledger/optimize/", "report"}
 
     assert not [kind for kind in kinds if not any(kind in name for name in names)]
-    assert (len(disorder().rows()), len(expected.rows)) == (613, 602)
+    assert (len(disorder().rows()), len(expected.rows)) == (253, 242)
 
 
 @pytest.mark.parametrize("point", list(points()))
