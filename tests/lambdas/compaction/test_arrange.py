@@ -75,7 +75,7 @@ def test_the_rows_that_stay_are_those_that_the_domain_keeps(content: list[Readin
 
 
 @settings(deadline=None, max_examples=40)
-@given(readings, st.lists(st.integers(0, 30), max_size=8), st.integers(1, 500), st.integers(2, 3))
+@given(readings, st.lists(st.integers(0, 30), max_size=8), st.integers(1, 1500), st.integers(2, 3))
 def test_rows_come_out_the_same_however_they_are_cut_and_spilled(
     tmp_path_factory: pytest.TempPathFactory, content: list[Reading], cuts: list[int], run_bytes: int, most_runs: int
 ) -> None:
@@ -84,7 +84,7 @@ def test_rows_come_out_the_same_however_they_are_cut_and_spilled(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spill, "RUN_BYTES", run_bytes)
         patch.setattr(spill, "_MOST_RUNS", most_runs)
-        patch.setattr(spill, "_BATCH_BYTES", 100)
+        patch.setattr(spill, "_BATCH_BYTES", 3 * run_bytes // 4 + 1)
         duplicates: list[pa.Table] = []
         runs = SortedRuns(folder, DAY_MS, duplicates.append)
         for start, end in itertools.pairwise(bounds):
@@ -96,6 +96,37 @@ def test_rows_come_out_the_same_however_they_are_cut_and_spilled(
     assert sum(left_out.num_rows for left_out in duplicates) == expected.duplicates.num_rows
     if content:
         assert written(found, folder) == written([expected.rows], folder)
+
+
+def merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: list[list[Reading]], most: int
+) -> list[tuple[str, int, float]]:
+    """Device, time and temperature of what stays of runs that are cut as the lists are."""
+    monkeypatch.setattr(spill, "RUN_BYTES", 1)
+    monkeypatch.setattr(spill, "_MOST_RUNS", most)
+    runs = SortedRuns(tmp_path, DAY_MS, lambda _: None)
+    for run in content:
+        runs.add(batch_of(run, METRICS, [0] * len(run)))
+    rows = [row for piece in runs.drain() for row in piece.to_pylist()]
+    return [(row["device_id"], row["measured_at"], row["temperature"]) for row in rows]
+
+
+def at(moment: int, value: float) -> Reading:
+    return Reading("a", moment, {"temperature": value}, {}, 0, 0, False)
+
+
+def test_of_equals_that_arrived_together_the_last_stays_though_its_run_was_merged_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert merged(tmp_path, monkeypatch, [[at(1, value)] for value in range(5)], most=3) == [("a", 1, 4.0)]
+
+
+def test_a_duplicate_within_a_batch_of_one_run_of_the_last_row_of_another_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = merged(tmp_path, monkeypatch, [[at(1, 0), at(2, 0)], [at(2, 1), at(3, 1)]], most=9)
+
+    assert found == [("a", 1, 0.0), ("a", 2, 1.0), ("a", 3, 1.0)]
 
 
 @given(readings, st.integers(0, 30), st.integers(1, 3))
