@@ -42,7 +42,7 @@ def test_tox_runs_lint_and_every_kind_of_test() -> None:
     tox = configparser.ConfigParser()
     tox.read(ROOT / "tox.ini")
 
-    assert tox["tox"]["env_list"] == "lint, templates, py, e2e"
+    assert tox["tox"]["env_list"] == "lint, templates, py, readers, e2e"
 
 
 @pytest.mark.parametrize("system", SYSTEMS)

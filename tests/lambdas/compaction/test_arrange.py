@@ -147,6 +147,18 @@ def test_files_are_the_same_to_the_byte_however_their_rows_are_cut(
     assert all(group.num_rows <= group_rows for group in groups)
 
 
+def test_a_file_ends_with_the_row_group_that_reaches_its_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rowgroups, "ROWS", 100)
+    rows = table([Reading("a", moment, {"temperature": moment / 7}, {}, 0, 0, False) for moment in range(1000)])
+
+    files = [pq.read_metadata(io.BytesIO(data)) for data in written([rows], tmp_path, file_bytes=5000).values()]
+
+    last_groups = [file.row_group(file.num_row_groups - 1).column(0).dictionary_page_offset for file in files]
+    assert 1 < len(files) < 10
+    assert max(last_groups) < 5000
+    assert sum(file.num_rows for file in files) == 1000
+
+
 def test_each_partition_holds_the_readings_of_its_day(tmp_path: Path) -> None:
     content = [Reading("a", day * DAY_MS + 5, {"x": 1.0}, {}, 0, 0, False) for day in (1, 0, 1)]
 
@@ -164,6 +176,8 @@ def test_a_file_is_in_the_types_that_iceberg_expects_with_statistics_and_pages_t
 
     assert pq.read_schema(io.BytesIO(plain)).equals(table_schema(METRICS))
     column = pq.read_metadata(io.BytesIO(plain)).row_group(0).column(0)
+    order = pq.read_metadata(io.BytesIO(plain)).row_group(0).sorting_columns
+    assert [sorting.column_index for sorting in order] == [0, 1]
     assert (column.statistics.min, column.has_offset_index, column.has_column_index) == ("a", True, True)
     assert len(filtered) > len(plain)
     assert pq.read_table(io.BytesIO(filtered)).equals(pq.read_table(io.BytesIO(plain)))
