@@ -166,6 +166,7 @@ def test_the_lifecycle_of_objects_is_that_of_the_settings(system):
     expiry = {rule["Filter"]["Prefix"]: rule["Expiration"].get("Days") for rule in rules["ProcessedBucketName"][1:]}
     processed = system.settings.processed_bucket
     assert expiry == {
+        "athena/": system.settings.athena.results_days,
         "aws/lambda/": processed.set_aside_days,
         "quarantine/": processed.quarantine_days,
         "runs/": None,

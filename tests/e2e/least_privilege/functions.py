@@ -108,6 +108,7 @@ class Functions:
         glue = boto3.client("glue")
         with contextlib.suppress(glue.exceptions.EntityNotFoundException):
             glue.delete_table(DatabaseName=self._outputs["LakeDatabaseName"], Name="readings")
+        self._fragmented = False
 
     def forget_ledger(self) -> None:
         """Let the next plan or commit write the ledger of the committed runs again."""
