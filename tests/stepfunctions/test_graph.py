@@ -4,16 +4,25 @@ import json
 
 import pytest
 
+from compaction import planning
 from compaction.errors import CompactionError
+from config.sections import Compaction, Optimization
+from optimization import surveying
 from optimization.errors import OptimizationError
 from templates.shared.limits import BuildError
-from templates.shared.state_machines import PLACEHOLDER, definition
+from templates.shared.state_machines import DEFINITIONS, PLACEHOLDER, definition
 from tests.stepfunctions.graphs import definitions, graphs
 from tests.templates.walking import stacks_named
 
 each_graph = pytest.mark.parametrize("graph", graphs(), ids=lambda graph: graph.place)
 PASSING = {"CommitConflict", "FilesNotDeleted"}
 """Named failures of our own functions that trying again can mend."""
+
+TASK_S = 120
+"""Seconds of a task, on the long side of docs/scale.md."""
+
+EXPRESS_S = 300
+"""An express machine runs no longer (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html)."""
 
 RETRIED = {
     "arn:aws:states:::lambda:invoke": {
@@ -138,11 +147,32 @@ def test_a_map_names_its_failed_items_in_the_runs_folder_and_keeps_no_result_in_
             assert state["ResultPath"] is None
 
 
-@pytest.mark.parametrize("path", definitions(), ids=lambda path: path.name)
-def test_every_machine_is_limited_in_time(path):
-    machine = json.loads(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize(
+    ("name", "tasks", "concurrency"),
+    [
+        ("compact", planning.MAX_TASKS, Compaction().concurrency),
+        ("optimize", surveying.MAX_TASKS, Optimization().concurrency),
+    ],
+)
+def test_a_machine_is_limited_in_time_which_is_enough_for_the_largest_plan(name, tasks, concurrency):
+    machine = json.loads((DEFINITIONS / f"{name}.asl.json").read_text(encoding="utf-8"))
+    others = sum(state.get("TimeoutSeconds", 0) for state in machine["States"].values())
 
-    assert 0 < machine["TimeoutSeconds"] <= 6 * 3600
+    assert tasks / concurrency * TASK_S + others <= machine["TimeoutSeconds"] <= 24 * 3600
+
+
+def test_a_start_has_time_for_all_its_tries_before_an_express_machine_is_ended():
+    machine = json.loads((DEFINITIONS / "start_run.asl.json").read_text(encoding="utf-8"))
+    tasks = [state for state in machine["States"].values() if state["Type"] == "Task"]
+
+    assert sum(map(longest_s, tasks)) <= machine["TimeoutSeconds"] <= EXPRESS_S
+
+
+def longest_s(task):
+    """Seconds of a task that fails at every try."""
+    *_, retry = task["Retry"]
+    waits = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
+    return sum(waits) + (len(waits) + 1) * task["TimeoutSeconds"]
 
 
 @pytest.mark.parametrize("path", definitions(), ids=lambda path: path.name)
