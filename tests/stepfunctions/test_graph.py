@@ -21,6 +21,10 @@ PASSING = {"CommitConflict", "FilesNotDeleted"}
 TASK_S = 120
 """Seconds of a task, on the long side of docs/scale.md."""
 
+NEW_ACCOUNT = 10
+"""Concurrent executions of functions in a new account
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
 EXPRESS_S = 300
 """An express machine runs no longer (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html)."""
 
@@ -126,6 +130,19 @@ def test_every_named_failure_of_a_run_stays_but_a_conflict_and_files_that_s3_kee
         *(named - PASSING),
         "UnbalancedError",
     }
+
+
+def test_an_item_of_a_map_waits_longer_for_a_place_among_the_accounts_executions_than_the_others_take():
+    """A new account runs ten functions at once, less than a map starts."""
+    items = {name: state for graph in graphs() if ": " in graph.place for name, state in graph.states.items()}
+
+    assert set(items) == {"Write Parquet", "Rewrite Parquet"}
+    for state in items.values():
+        (retry,) = (retry for retry in state["Retry"] if "Lambda.TooManyRequestsException" in retry["ErrorEquals"])
+        growing = (retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"]))
+        waits = sum(min(wait, retry["MaxDelaySeconds"]) for wait in growing) / 2  # full jitter
+        rounds = max(Compaction().concurrency, Optimization().concurrency) / NEW_ACCOUNT
+        assert waits > (rounds - 1) * TASK_S
 
 
 @each_graph
