@@ -19,7 +19,7 @@ from pyiceberg.types import DoubleType, MapType, NestedField, StringType, Timest
 from compaction.ahead import ahead
 from compaction.columns import table_schema
 from compaction.errors import FileMismatch
-from compaction.runs import TABLE, RunSnapshot, Snapshot, published
+from compaction.runs import RUN_ID_PROPERTY, TABLE, RunSnapshot, Snapshot, published
 
 # a commit is tried again by us, after looking for other runs again; PyIceberg would only rebase, on whatever they did
 _NO_REBASE = {"commit.retry.num-retries": "0"}
@@ -142,8 +142,8 @@ def _transaction(table: Table) -> Transaction:
     return table.transaction()
 
 
-def committed(table: Table) -> list[RunSnapshot]:
-    """The runs in the table's history, newest first."""
+def committed(table: Table, run_id_property: str = RUN_ID_PROPERTY) -> list[RunSnapshot]:
+    """The runs in the table's history, newest first: those of the compaction, or with an id under another property."""
     snapshots = (
         Snapshot(
             one.snapshot_id,
@@ -153,7 +153,12 @@ def committed(table: Table) -> list[RunSnapshot]:
         )
         for one in table.metadata.snapshots
     )
-    return published(snapshots, table.metadata.current_snapshot_id)
+    return published(snapshots, table.metadata.current_snapshot_id, run_id_property)
+
+
+def snapshot_of(table: Table, run_id: str, run_id_property: str = RUN_ID_PROPERTY) -> int | None:
+    """The snapshot that a run has published, or None when the table's history has none."""
+    return next((run.snapshot_id for run in committed(table, run_id_property) if run.run_id == run_id), None)
 
 
 def iceberg_schema(metrics: Sequence[str]) -> Schema:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
-from pyiceberg.table import Table
 
 from compaction import archive, runs
 from compaction.age import refuse_old
@@ -15,7 +14,7 @@ from compaction.errors import ObjectsAlreadyCommitted, ResultMissing
 from compaction.footers import verify_footers
 from compaction.hours import Window
 from compaction.joining import beside
-from compaction.lake_table import LakeTable, committed
+from compaction.lake_table import LakeTable, committed, snapshot_of
 from compaction.ledger import Ledger, in_order
 from compaction.manifests import FileResult, PlannedObject, Report, Task, plan_key, report_key
 from compaction.store import Store
@@ -85,7 +84,7 @@ class Publisher:
         """Check what nobody else changes, once, and commit; the snapshot's id."""
         what = f"Run {report.run_id}"
         table = commit(what, self._table.load, self._sleep)
-        if (published := _published(table, report.run_id)) is not None:
+        if (published := snapshot_of(table, report.run_id)) is not None:
             return published
         refuse_old(self._store, plan_key(report.run_id), self._orphan_days, self._now)
         verify_archive(in_order(self._plan(report.run_id)), self._archive_from)
@@ -95,7 +94,7 @@ class Publisher:
     def _commit_once(self, report: Report, files: Sequence[FileResult]) -> int:
         """One attempt, on the table as it is now: whoever commits in between makes it fail, and is looked for anew."""
         table = self._table.load()
-        if (published := _published(table, report.run_id)) is not None:  # by an attempt whose answer was lost
+        if (published := snapshot_of(table, report.run_id)) is not None:  # by an attempt whose answer was lost
             return published
         self._ledger.heal(committed(table))
         self._refuse_overlap(report.run_id)
@@ -123,8 +122,3 @@ class Publisher:
         counts = {f"sensorkeep.{name.replace('_', '-')}": str(getattr(report, name)) for name in names}
         settled = runs.settled_by(self._store, report.run_id)
         return {runs.RUN_ID_PROPERTY: report.run_id, **counts, **({runs.SETTLED_PROPERTY: settled} if settled else {})}
-
-
-def _published(table: Table, run_id: str) -> int | None:
-    """The snapshot of a run, or None when the table's history has none."""
-    return next((run.snapshot_id for run in committed(table) if run.run_id == run_id), None)

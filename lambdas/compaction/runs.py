@@ -81,12 +81,14 @@ def committed(glue: Any, s3: Any, database: str) -> list[RunSnapshot]:
     return published(metadata.snapshots, metadata.current_snapshot_id)
 
 
-def published(snapshots: Iterable[Snapshot], current: int | None) -> list[RunSnapshot]:
+def published(
+    snapshots: Iterable[Snapshot], current: int | None, run_id_property: str = RUN_ID_PROPERTY
+) -> list[RunSnapshot]:
     """The runs in the history of the snapshot `current`, newest first."""
     return [
         RunSnapshot(run_id, snapshot.snapshot_id, snapshot.summary)
         for snapshot in _history(snapshots, current)
-        if (run_id := snapshot.summary.get(RUN_ID_PROPERTY))
+        if (run_id := snapshot.summary.get(run_id_property))
     ]
 
 

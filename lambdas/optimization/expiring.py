@@ -15,7 +15,7 @@ from pyiceberg.table.update import RemoveSnapshotsUpdate, TableRequirement, Vali
 from compaction.committing import commit
 from compaction.lake_table import LakeTable, committed
 from compaction.ledger import Ledger
-from compaction.runs import RUN_ID_PROPERTY, SETTLED_PROPERTY
+from compaction.runs import SETTLED_PROPERTY
 from compaction.store import Store
 from optimization.manifests import Expired, expired_key
 
@@ -69,21 +69,23 @@ class Expirer(msgspec.Struct, frozen=True):
         return set() if body is None else msgspec.json.decode(body, type=set[int])
 
     def _old(self, table: Table) -> list[Snapshot]:
-        return expirable(table.metadata, self.keep_snapshots, self.now - timedelta(days=self.keep_days))
+        return expirable(table, self.keep_snapshots, self.now - timedelta(days=self.keep_days))
 
 
-def expirable(metadata: TableMetadata, keep_snapshots: int, before: datetime) -> list[Snapshot]:
+def expirable(table: Table, keep_snapshots: int, before: datetime) -> list[Snapshot]:
     """The snapshots from before this time, oldest first, but for the newest ones and those that something relies on.
 
     Heads of branches and tags stay, and what compaction goes by: the newest run, back to which the ledger is complete,
-    and the snapshot that tells how far the archive is settled.
+    and the run that tells how far the archive is settled. Runs are those of the table's history: one that was rolled
+    back, kept in the place of one that was not, would count as committed once the way there is expired.
     """
-    oldest_first = sorted(metadata.snapshots, key=lambda one: (one.sequence_number or 0, one.timestamp_ms))
-    runs = [one for one in oldest_first if _property(one, RUN_ID_PROPERTY)]
-    settled = [one for one in oldest_first if _property(one, SETTLED_PROPERTY)]
-    settled.sort(key=lambda one: datetime.fromisoformat(_property(one, SETTLED_PROPERTY)))
-    kept = {ref.snapshot_id for ref in metadata.refs.values()}
-    kept.update(one.snapshot_id for one in (*oldest_first[-keep_snapshots:], *runs[-1:], *settled[-1:]))
+    oldest_first = sorted(table.metadata.snapshots, key=lambda one: (one.sequence_number or 0, one.timestamp_ms))
+    runs = committed(table)
+    settled = [run for run in runs if SETTLED_PROPERTY in run.properties]
+    settled.sort(key=lambda run: datetime.fromisoformat(run.properties[SETTLED_PROPERTY]), reverse=True)
+    kept = {ref.snapshot_id for ref in table.metadata.refs.values()}
+    kept.update(one.snapshot_id for one in oldest_first[-keep_snapshots:])
+    kept.update(run.snapshot_id for run in (*runs[:1], *settled[:1]))
     before_ms = before.timestamp() * 1000
     return [one for one in oldest_first if one.timestamp_ms < before_ms and one.snapshot_id not in kept]
 
@@ -103,7 +105,3 @@ def _remove(table: Table, snapshot_ids: set[int]) -> None:
     """Swap the table's metadata for one without these. Raises CommitFailedException when somebody else has swapped."""
     unchanged = cast("TableRequirement", _AsLoaded(loaded=table.metadata))
     table.catalog.commit_table(table, (unchanged,), (RemoveSnapshotsUpdate(snapshot_ids=sorted(snapshot_ids)),))
-
-
-def _property(snapshot: Snapshot, name: str) -> str:
-    return (snapshot.summary.additional_properties.get(name) or "") if snapshot.summary else ""

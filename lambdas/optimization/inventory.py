@@ -28,6 +28,7 @@ from compaction.ahead import ahead
 from compaction.arrange import PARTITION_MS, PartitionBy, partition_name
 
 _HOURS_A_DAY: Final = 24
+_YEAR_10000_MS: Final = 253_402_300_800_000
 
 
 class Span(NamedTuple):
@@ -45,6 +46,11 @@ class Span(NamedTuple):
     def start_ms(self) -> int:
         """When it begins, in epoch milliseconds."""
         return self.ordinal * PARTITION_MS[self.by]
+
+    @property
+    def is_rewritable(self) -> bool:
+        """Whether its rows can be sorted (`compaction.arrange`), none from before 1970 can, and its folder named."""
+        return 0 <= self.start_ms < _YEAR_10000_MS
 
     def within(self, start: datetime | None, end: datetime | None) -> bool:
         """Whether any of it is between two times, of which None is no bound."""
@@ -88,8 +94,8 @@ def inventory(table: Table, location: str, start: datetime | None, end: datetime
 
     A file of an older partitioning is found under the current partition that holds all of it; where there is none,
     since the table's partitions were days and are hours now, under its own. Files in another format, of a partitioning
-    that is not by time, or elsewhere than below `location` are aliens. Row-level deletes of such a partitioning may
-    mean any row: all files are as good as alien then.
+    that is not by time, of a time before 1970 or after 9999, or elsewhere than below `location` are aliens. Row-level
+    deletes of a partitioning that is not by time may mean any row: all files are as good as alien then.
     """
     snapshot = table.current_snapshot()
     manifests = snapshot.manifests(table.io) if snapshot else []
@@ -162,4 +168,4 @@ def _entries(io: FileIO, manifest: ManifestFile, spans: _Spans, location: str) -
                 is_current=manifest.partition_spec_id == spans.current,
             )
             is_ours = found.file_format == FileFormat.PARQUET and found.file_path.startswith(location)
-            yield _Entry(span if is_ours else None, file)
+            yield _Entry(span if is_ours and span and span.is_rewritable else None, file)

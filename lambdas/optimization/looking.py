@@ -1,7 +1,6 @@
 """What the plan reads of data files: where the keys of each begin and end, and a sample of the keys of some."""
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -9,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 
-from compaction.columns import table_schema
 from compaction.footers import range_of
 from compaction.manifests import FIRST_KEY_METADATA, KEYS_METADATA, LAST_KEY_METADATA
 from optimization.choosing import Placed
 from optimization.inventory import LiveFile
+from optimization.keeping import Columns, is_kept
 from optimization.manifests import Key
 
 _FIRST_TIME: Final = -(2**63)
@@ -23,15 +22,15 @@ SAMPLED_KEYS: Final = 16
 """Of a row group that is looked at."""
 
 
-def place(io: FileIO, file: LiveFile, metrics: Sequence[str]) -> Placed | None:
-    """Where a file's keys lie, by its footer; None when it has columns that it would lose if it were rewritten.
+def place(io: FileIO, file: LiveFile, columns: Columns) -> Placed | None:
+    """Where a file's keys lie, by its footer; None when a rewrite would not keep all of it (`is_kept`).
 
     A file that was not written by the compaction counts as unsorted, with keys as far as its statistics go. Raises
     OSError and pyarrow's ArrowInvalid for a file that cannot be read.
     """
     with io.new_input(file.path).open() as stream:
         metadata = pq.read_metadata(stream)
-    if not set(metadata.schema.to_arrow_schema().names).issubset(table_schema(metrics).names):
+    if not is_kept(metadata, columns):
         return None
     said = metadata.metadata or {}
     checksum = said.get(KEYS_METADATA.encode())
@@ -53,6 +52,8 @@ def sample(io: FileIO, file: LiveFile, where: float) -> list[Key]:
     """Some keys of the row group that is so far into a file, from 0 to 1; what is left over says which of its keys."""
     with io.new_input(file.path).open() as stream:
         content = pq.ParquetFile(stream, read_dictionary=["device_id"])
+        if not content.metadata.num_rows:
+            return []
         rest, number = math.modf(where * content.num_row_groups)
         rows = content.read_row_group(int(number), columns=["device_id", "measured_at"])
     step = rows.num_rows / SAMPLED_KEYS

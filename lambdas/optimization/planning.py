@@ -14,10 +14,11 @@ from compaction.ahead import ahead
 from compaction.lake_table import LakeTable
 from compaction.store import Store
 from optimization.choosing import Chosen, Placed, parts
+from optimization.keeping import metrics_of
 from optimization.looking import sample
 from optimization.manifests import Group, Key, RewriteTask, SourceFile, group_key, plan_key
 from optimization.splitting import split, spread
-from optimization.surveying import Surveyed, metrics_of, survey
+from optimization.surveying import Surveyed, survey
 
 _SAMPLED_ROW_GROUPS: Final = 4  # a task: ranges of 0.7 to 1.3 of their mean, however the files overlap
 _LISTED: Final = 100  # lines of a dry run's answer, some 15 KB

@@ -71,15 +71,16 @@ def rows(copy: Copy, keys: KeyRange, schema: pa.Schema) -> Iterator[pa.RecordBat
         if unknown := sorted(set(file.schema_arrow.names) - set(schema.names)):
             raise FileNotRewritable(
                 f"{copy.file.key} has the columns {unknown}, which the table does not name: they were renamed or "
-                "dropped. Nothing is published; leave its partition out with 'from' and 'to'."
+                "dropped since the run was planned. Nothing is published; start a new run, which leaves the file alone."
             )
         for batch in file.iter_batches(_BATCH_ROWS, row_groups=copy.row_groups):
             try:
                 found = keys.take(_as(schema, batch))
             except pa.ArrowInvalid as error:
                 raise FileNotRewritable(
-                    f"{copy.file.key} has values that rows of ours cannot hold: {error}. Nothing is published; "
-                    "leave its partition out with 'from' and 'to'."
+                    f"{copy.file.key} has values that rows of ours cannot hold: {error}. Nothing is published, and "
+                    "the footer does not say it, so that the next run would fail here too. Write the file's rows anew "
+                    "with times in whole milliseconds; until then, run over the other partitions ('from', 'to')."
                 ) from None
             if found.num_rows:
                 yield found
@@ -114,7 +115,14 @@ class _Source:
             )
         self._copy.seek(first)
         for piece in answer["Body"].iter_chunks(_PIECE_BYTES):
-            self._copy.write(piece)
+            _write_all(self._copy, piece)
+
+
+def _write_all(copy: BinaryIO, piece: bytes) -> None:
+    """An unbuffered file takes what fits on the disk, and raises only when nothing does."""
+    rest = memoryview(piece)
+    while rest:
+        rest = rest[copy.write(rest) :]
 
 
 def _footer_start(path: Path) -> int:

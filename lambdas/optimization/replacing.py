@@ -13,7 +13,7 @@ from compaction.ahead import ahead
 from compaction.committing import commit
 from compaction.errors import CountsDoNotBalance, FileMismatch, ResultMissing
 from compaction.footers import verify_footers
-from compaction.lake_table import LakeTable
+from compaction.lake_table import LakeTable, snapshot_of
 from compaction.store import Store
 from optimization.checking import Replacement, verify_results
 from optimization.errors import FilesReplaced, RowsDeleted
@@ -60,7 +60,7 @@ class Replacer:
         table = self._table.find()
         if table is None:
             raise FilesReplaced("There is no table any more. Start a new run once there is one.")
-        published = _published(table, run_id)
+        published = snapshot_of(table, run_id, RUN_ID_PROPERTY)
         if published is not None:  # by an attempt whose answer was lost, or a call before this one
             return published
         refuse_old(self._store, plan_key(run_id), self._orphan_days, self._now)
@@ -102,14 +102,6 @@ def _properties(run_id: str, answer: Rewritten) -> dict[str, str]:
     del counts["snapshot_id"]
     named = {f"sensorkeep.{name.replace('_', '-')}": str(count) for name, count in counts.items()}
     return {RUN_ID_PROPERTY: run_id, **named}
-
-
-def _published(table: Table, run_id: str) -> int | None:
-    """The snapshot of a run, or None when it has none."""
-    for snapshot in table.metadata.snapshots:
-        if snapshot.summary and snapshot.summary.additional_properties.get(RUN_ID_PROPERTY) == run_id:
-            return snapshot.snapshot_id
-    return None
 
 
 def _live(table: Table, location: str, replacement: Replacement) -> list[DataFile]:

@@ -9,11 +9,11 @@ from itertools import groupby
 from typing import Any, Final, NamedTuple
 
 from pyiceberg.table import Table
-from pyiceberg.types import DoubleType
 
 from compaction.ahead import ahead
 from optimization.choosing import Chosen, Placed, choose, parts
 from optimization.inventory import LiveFile, Span, inventory
+from optimization.keeping import columns_of
 from optimization.looking import place
 
 MAX_FILES: Final = 50_000
@@ -55,9 +55,9 @@ def survey(
     for span in sorted(found.with_deletes.intersection(spans)):
         yield Surveyed(span.name, [], found.files[span], "left alone: row-level deletes")
     alive = ((span, file) for span in spans if span not in found.with_deletes for file in found.files[span])
-    metrics = metrics_of(table)
+    columns = columns_of(table)
     files = tasks = 0
-    looked_at = ahead(lambda item: place(table.io, item[1], metrics), alive)
+    looked_at = ahead(lambda item: place(table.io, item[1], columns), alive)
     for span, answers in groupby(looked_at, key=lambda answer: answer[0][0]):
         surveyed = _surveyed(span, [(file, where) for (_, file), where in answers], file_bytes)
         yield surveyed
@@ -70,9 +70,5 @@ def survey(
 def _surveyed(span: Span, answers: Sequence[tuple[LiveFile, Placed | None]], file_bytes: int) -> Surveyed:
     placed = [where for _, where in answers if where is not None]
     refused = [file for file, where in answers if where is None]
-    return Surveyed(span.name, choose(placed, file_bytes), refused, "left alone: columns that the table does not have")
-
-
-def metrics_of(table: Table) -> tuple[str, ...]:
-    """The table's double columns, in the order of its schema."""
-    return tuple(field.name for field in table.schema().fields if isinstance(field.field_type, DoubleType))
+    reason = "left alone: columns or times that a rewrite would not keep"
+    return Surveyed(span.name, choose(placed, file_bytes), refused, reason)

@@ -21,6 +21,7 @@ one does not name, and whoever dropped it may want them back.
 
 import gzip
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import islice
@@ -169,7 +170,13 @@ class Sweeper(msgspec.Struct, frozen=True):
         body = self.store.read(file.key)
         if body is None:
             return None
-        metadata = msgspec.json.decode(gzip.decompress(body) if body.startswith(_GZIP) else body, type=_Metadata)
+        try:
+            metadata = msgspec.json.decode(gzip.decompress(body) if body.startswith(_GZIP) else body, type=_Metadata)
+        except (OSError, EOFError, zlib.error, msgspec.MsgspecError) as error:
+            raise ForeignFiles(
+                f"{file.key} is no metadata that can be read: {error}. Nothing was deleted, since another table's "
+                "files could not be told from orphans. Find out who wrote it, and delete it when nobody wants it."
+            ) from None
         return metadata.table_uuid if metadata.snapshots else None
 
     def _delete(self, orphans: Iterator[Orphan]) -> None:

@@ -17,6 +17,12 @@ class Execution:
         self._upkeep = Upkeep(lake, file_bytes)
         self._answers: dict[str, Any] = {}
 
+    def on(self, lake: Lake) -> "Execution":
+        """The execution as far as it is, on a copy of its lake."""
+        other = Execution(lake, self.run_id, self._upkeep.file_bytes)
+        other._answers = dict(self._answers)
+        return other
+
     def drive(self, steps: int = 5) -> None:
         """Take the steps that are left of so many."""
         for name, step in list(self._steps().items())[:steps]:

@@ -84,6 +84,22 @@ def test_compaction_still_knows_its_newest_run_and_how_far_the_archive_is_settle
     assert [planned.key for task in lake.tasks("next") for planned in task.objects] == [late]
 
 
+def test_what_compaction_goes_by_is_the_newest_run_of_the_history_and_not_one_that_was_rolled_back(lake: Lake) -> None:
+    first, second, rolled_back = grow(lake, 0, 1, 2)
+    before = runs.settled_until(runs.committed(lake.glue, lake.s3, lake.database)[1:])
+    lake.table().manage_snapshots().rollback_to_snapshot(second).commit()
+    for _ in range(2):
+        lake.table().append(lake.table().scan().to_arrow().slice(0, 0))  # by somebody else
+    lake.s3.now += 30 * DAY
+
+    expirer(lake).expire("upkeep")
+
+    committed = runs.committed(lake.glue, lake.s3, lake.database)
+    assert [run.snapshot_id for run in committed] == [second]
+    assert runs.settled_until(committed) == before is not None
+    assert {first, rolled_back}.isdisjoint(ids(lake))
+
+
 def test_the_ledger_is_complete_before_a_run_is_known_by_it_alone(lake: Lake) -> None:
     grow(lake, 0, 1, 2)
     for key in files(lake, "ledger/"):

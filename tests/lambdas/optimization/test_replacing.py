@@ -125,6 +125,17 @@ def test_a_commit_that_is_repeated_answers_the_same_and_changes_nothing(ready: L
     assert state(ready)[1][:-1] == before[1]
 
 
+def test_a_commit_that_a_rollback_took_back_is_made_again(ready: Lake) -> None:
+    before = ready.table().current_snapshot()
+    first = by_hand.commit(ready, "run")
+    ready.table().manage_snapshots().rollback_to_snapshot(before.snapshot_id if before else 0).commit()
+
+    again = by_hand.commit(ready, "run")
+
+    assert again.snapshot_id != first.snapshot_id
+    assert len(ready.rows()) == again.rows_after
+
+
 def test_compaction_finds_its_own_runs_behind_a_rewriting(ready: Lake) -> None:
     by_hand.commit(ready, "run")
 

@@ -1,8 +1,10 @@
 """Rewriting files: every row and value is kept, once."""
 
 import errno
+import resource
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +18,7 @@ from compaction.scratch import scratch_folder
 from optimization import reading as reading_module
 from optimization.errors import FileNotRewritable
 from optimization.manifests import Key, RewriteResult, RewriteTask, group_key, result_key
+from optimization.ranges import KeyRange
 from tests.lake import AT, Lake, arrow_rows, reading
 from tests.lambdas.optimization import by_hand
 
@@ -314,6 +317,19 @@ def test_a_file_that_is_not_the_one_that_was_planned_fails_by_name(memory_lake: 
 def test_a_task_without_its_group_fails_by_name(memory_lake: Lake) -> None:
     with pytest.raises(ResultMissing, match=r"groups/1-00003\.json"):
         by_hand.rewriter(memory_lake).rewrite("run", RewriteTask("00003-000", group_key("run", 1, 3)))
+
+
+def test_a_disk_that_takes_only_part_of_a_copy_is_full(memory_lake: Lake, tmp_path: Path) -> None:
+    """A write takes what fits, and says so in its answer alone; the process's limit of a file's size acts like that."""
+    lake = compacted(memory_lake, [reading()])
+    source = by_hand.source(lake, by_hand.live_files(lake)[0])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (source.bytes - 100, limits[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            reading_module.fetch(lake.s3, lake.processed, source, KeyRange(None, None), tmp_path / "copy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_disk_that_is_full_is_a_named_failure_that_says_what_to_change() -> None:

@@ -285,6 +285,19 @@ def test_the_files_of_a_table_that_was_dropped_are_kept_from_the_one_made_after_
     assert not lost & files(lake)
 
 
+@pytest.mark.parametrize("body", [b"stray", b'{"snapshots": 1}', gzip.compress(b"{}")[:-4], b"\x1f\x8bstray"])
+def test_metadata_that_cannot_be_read_may_be_that_of_another_table(lake: Lake, body: bytes) -> None:
+    grow(lake, 0)
+    (key,) = strew(lake, "metadata/odd.metadata.json")
+    lake.store.write(key, body)
+    lake.s3.now += 2 * ORPHAN_DAYS * DAY
+
+    with pytest.raises(ForeignFiles, match=r"odd\.metadata\.json is no metadata"):
+        close(lake)
+
+    assert deletions(lake) == []
+
+
 def test_the_metadata_of_a_table_that_came_second_when_it_was_made_is_an_orphan_like_others(lake: Lake) -> None:
     lake.lake_table().load()
     del lake.glue.tables["readings"]
