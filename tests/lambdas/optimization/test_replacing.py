@@ -70,7 +70,7 @@ def test_a_run_becomes_one_snapshot_with_its_counts(ready: Lake) -> None:
         rows_before=4,
         rows_after=3,
         duplicates=1,
-        snapshot_id=snapshot.snapshot_id,
+        snapshot_id=str(snapshot.snapshot_id),
     )
     found = properties(ready)
     assert {name: found[name] for name in found if name.startswith("sensorkeep.")} == {
