@@ -160,7 +160,10 @@ class Lake(Model):
     """The Iceberg table of all readings."""
 
     database: DatabaseName = Field("sensorkeep_{suffix}", description="Glue database; it holds the table `readings`.")
-    partition_by: Literal["day", "hour"] = Field("day", description="Partition of `measured_at`.")
+    partition_by: Literal["day", "hour"] = Field(
+        "day",
+        description="Partition of `measured_at`. `hour` for thousands of readings a second ([why](scale.md)).",
+    )
 
 
 class Compaction(Model):
@@ -178,9 +181,16 @@ class Compaction(Model):
         None,
         ge=2,
         description="Days of settled arrival hours that a scheduled run lists again, for objects that came late"
-        " (Firehose delivers for up to a day). Unset lists the whole archive: $0.005 and two minutes a million.",
+        " (Firehose delivers for up to a day). Unset lists the whole archive: $0.005 and two minutes a million, and"
+        " beyond seven million planning runs out of time. 7 for thousands of readings a second.",
     )
-    task_mb: int = Field(64, ge=1, le=1024, description="Compressed archive megabytes of one task.")
+    task_mb: int = Field(
+        64,
+        ge=1,
+        le=1024,
+        description="Compressed archive megabytes of one task. 256 for thousands of readings a second"
+        " ([why](scale.md)).",
+    )
     concurrency: int = Field(40, ge=1, le=10000, description="Tasks that run at the same time.")
     planner_memory_mb: MemoryMb = Field(1024, description="Memory of `plan_compaction`.")
     worker_memory_mb: MemoryMb = Field(

@@ -87,7 +87,10 @@ class TaskResult(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """`report.json`: the sums of a committed run; `snapshot_id` is None until it is committed."""
+    """`report.json`: the sums of a committed run; `snapshot_id` is None until it is committed.
+
+    The id is text: it has 63 bits, of which a reader of JSON may keep 53, and a state machine hands it on.
+    """
 
     run_id: str
     committed: bool
@@ -103,7 +106,7 @@ class Report(msgspec.Struct, frozen=True):
     ignored_fields: int
     files: int
     bytes: int
-    snapshot_id: int | None
+    snapshot_id: str | None
 
 
 def plan_key(run_id: str) -> str:

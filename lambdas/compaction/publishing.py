@@ -70,7 +70,7 @@ class Publisher:
         snapshot_id = self._commit(report, files) if entry is None else entry.snapshot_id
         if entry is None:
             self._ledger.record(run_id, snapshot_id, self._plan(run_id))
-        report = msgspec.structs.replace(report, committed=True, snapshot_id=snapshot_id)
+        report = msgspec.structs.replace(report, committed=True, snapshot_id=str(snapshot_id))
         self._store.write(report_key(run_id), msgspec.json.encode(report))
         return Publication(report, is_new=True)
 

@@ -13,6 +13,7 @@ from pyiceberg.table import Table
 from pyiceberg.types import DoubleType
 
 from compaction.columns import table_schema
+from compaction.manifests import KEYS_METADATA
 
 _TICKS_A_MS: Final = {"ms": 1, "us": 1_000, "ns": 1_000_000}
 _FIELD_ID: Final = b"PARQUET:field_id"
@@ -42,6 +43,8 @@ def is_kept(metadata: pq.FileMetaData, columns: Columns) -> bool:
     schema = metadata.schema.to_arrow_schema()
     if not all(_is_column(field, columns) for field in schema):
         return False
+    if KEYS_METADATA.encode() in (metadata.metadata or {}):  # of the compaction, whose rows are in order
+        return True
     required = [field.name for field in table_schema(()) if not field.nullable]
     if not set(required).issubset(schema.names) or any(_has_nulls(metadata, name) for name in required):
         return False

@@ -79,7 +79,10 @@ class RewriteResult(msgspec.Struct, frozen=True):
 
 
 class Rewritten(msgspec.Struct, frozen=True):
-    """What the commit of a run has replaced; `snapshot_id` is None when there was nothing to rewrite."""
+    """What the commit of a run has replaced; `snapshot_id` is None until it is committed.
+
+    The id is text: it has 63 bits, of which a reader of JSON may keep 53, and a state machine hands it on.
+    """
 
     files_before: int
     files_after: int
@@ -88,7 +91,7 @@ class Rewritten(msgspec.Struct, frozen=True):
     rows_before: int
     rows_after: int
     duplicates: int
-    snapshot_id: int | None
+    snapshot_id: str | None
 
 
 class Expired(msgspec.Struct, frozen=True):

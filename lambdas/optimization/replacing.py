@@ -53,7 +53,7 @@ class Replacer:
         replacement = verify_results(self._store, run_id, map(msgspec.json.Decoder(RewriteTask).decode, lines))
         answer = _rewritten(replacement)
         snapshot_id = commit(f"Run {run_id}", lambda: self._replace_once(run_id, replacement, answer), self._sleep)
-        return msgspec.structs.replace(answer, snapshot_id=snapshot_id)
+        return msgspec.structs.replace(answer, snapshot_id=str(snapshot_id))
 
     def _replace_once(self, run_id: str, replacement: Replacement, answer: Rewritten) -> int:
         """One attempt, on the table as it is now: whoever commits in between makes it fail, and all is checked anew."""

@@ -8,19 +8,17 @@ from itertools import accumulate, pairwise
 from typing import Final
 
 from optimization.manifests import Key
+from optimization.ranges import KeyRange
 
 _GOLDEN: Final = (5**0.5 - 1) / 2
 
-Range = tuple[Key | None, Key | None]
-"""Keys from the first on, before the second; None is no bound."""
 
-
-def split(sample: Iterable[Key], parts: int) -> list[Range]:
+def split(sample: Iterable[Key], parts: int) -> list[KeyRange]:
     """At most this many ranges, in order, with about as many keys of the sample in each; fewer where keys are equal."""
     ordered = sorted(sample)
     cuts = {ordered[len(ordered) * number // parts] for number in range(1, parts)} if ordered else set()
     cuts -= set(ordered[:1])  # nothing is before the first
-    return list(pairwise([None, *sorted(cuts), None]))
+    return [KeyRange(start, end) for start, end in pairwise([None, *sorted(cuts), None])]
 
 
 def spread(sizes: Sequence[int], count: int) -> Iterator[tuple[int, float]]:

@@ -3,7 +3,7 @@
 On AWS a state machine's role is asked for every function that a task calls, for the object that a Distributed Map reads
 its items from and for the machine itself, which the map starts anew
 (https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html), for each machine that a task
-starts, and a schedule's role for its target
+starts or whose executions it lists, and a schedule's role for its target
 (https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html#setting-up-execution-role).
 """
 
@@ -21,6 +21,9 @@ TARGET_ACTIONS = {"lambda": "lambda:InvokeFunction", "states": "states:StartExec
 STEP_FUNCTIONS = "StepFunctions"
 """What stands before the errors of a task that starts a machine, and `Exception` behind."""
 
+LIST_EXECUTIONS = "arn:aws:states:::aws-sdk:sfn:listExecutions"
+"""Of the AWS SDK's calls that a task can make the one that machines here do."""
+
 NO_ROLE = ""
 _role: contextvars.ContextVar[str] = contextvars.ContextVar("machine_role", default=NO_ROLE)
 
@@ -36,7 +39,7 @@ def _install_machines() -> None:
 
     run, call = stepfunctions._run_execution, stepfunctions._call_lambda
     read, run_map = stepfunctions._read_map_items, stepfunctions._run_distributed_map
-    start = stepfunctions._invoke_nested_start_execution
+    start, use_sdk = stepfunctions._invoke_nested_start_execution, stepfunctions._invoke_aws_sdk_integration
 
     def run_with_role(execution_arn: str) -> None:
         execution = stepfunctions._executions.get(execution_arn) or {}
@@ -60,6 +63,11 @@ def _install_machines() -> None:
         except stepfunctions._ExecutionError as error:
             raise stepfunctions._ExecutionError(f"{STEP_FUNCTIONS}.{error.error}Exception", error.cause) from error
 
+    def use_sdk_allowed(resource: str, given: dict[str, Any]) -> Any:
+        if resource == LIST_EXECUTIONS:
+            demand_of_machine("states:ListExecutions", given["StateMachineArn"], refused_as="Sfn.SfnException")
+        return use_sdk(resource, given)
+
     def read_allowed(reader: dict[str, Any], effective: Any, context: Any) -> Any:
         if reader["Resource"].endswith("s3:getObject"):
             item = stepfunctions._resolve_params_obj(reader["Parameters"], effective, context)
@@ -77,6 +85,7 @@ def _install_machines() -> None:
     stepfunctions._run_execution, stepfunctions._call_lambda = run_with_role, call_allowed
     stepfunctions._read_map_items, stepfunctions._run_distributed_map = read_allowed, run_map_allowed
     stepfunctions._invoke_nested_start_execution = start_allowed
+    stepfunctions._invoke_aws_sdk_integration = use_sdk_allowed
 
 
 def _install_schedules() -> None:

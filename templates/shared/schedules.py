@@ -1,4 +1,4 @@
-"""Schedules that start a machine once for each scheduled time, however often Scheduler calls."""
+"""Schedules that start a machine once for each scheduled time, however often Scheduler calls, and one run at a time."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,9 @@ def add_schedules(template: Template, settings: Settings, key_arn: object, sched
         kind="EXPRESS",
         definition_string=definition(DEFINITIONS / "start_run.asl.json", {}, {}),
         references={},
-        statements=[iam.allow(schedule.machine.ref(), states.StartExecution) for schedule in schedules],
+        statements=[
+            iam.allow(schedule.machine.ref(), states.ListExecutions, states.StartExecution) for schedule in schedules
+        ],
         key_arn=key_arn,
     )
     group = template.add_resource(scheduler.ScheduleGroup("Schedules", Name=settings.stack_name))

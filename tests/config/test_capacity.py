@@ -2,6 +2,7 @@
 
 import pytest
 
+from bench.scale_model import AT_THIS_RATE
 from config.settings import load
 from local.fleet.generate import Plan, messages
 
@@ -19,6 +20,13 @@ CALL_MS = 20
 """One BatchWriteItem of 25 items, on the pessimistic side of DynamoDB's single-digit milliseconds an item."""
 
 settings = load("iot-processing", {})
+
+
+@pytest.mark.promise("iot-processing", "10,000 readings a second")
+def test_the_batch_side_has_the_settings_that_the_page_on_scale_computes_with():
+    compaction, lake = AT_THIS_RATE
+
+    assert (settings.compaction, settings.lake.partition_by) == (compaction, lake.partition_by)
 
 
 @pytest.mark.promise("iot-processing", "10,000 readings a second")

@@ -66,7 +66,7 @@ OPTIMIZE_REPORT = {
         "rows_before": 3_000_000,
         "rows_after": 2_999_999,
         "duplicates": 1,
-        "snapshot_id": 5,
+        "snapshot_id": "5",
     },
     "expired": {"expired": 3, "kept": 10},
     "swept": {name: value for name, value in ORPHANS.items() if name != "keys"},

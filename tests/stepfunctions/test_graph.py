@@ -4,16 +4,29 @@ import json
 
 import pytest
 
+from compaction import planning
 from compaction.errors import CompactionError
+from config.sections import Compaction, Optimization
+from optimization import surveying
 from optimization.errors import OptimizationError
 from templates.shared.limits import BuildError
-from templates.shared.state_machines import PLACEHOLDER, definition
+from templates.shared.state_machines import DEFINITIONS, PLACEHOLDER, definition
 from tests.stepfunctions.graphs import definitions, graphs
 from tests.templates.walking import stacks_named
 
 each_graph = pytest.mark.parametrize("graph", graphs(), ids=lambda graph: graph.place)
 PASSING = {"CommitConflict", "FilesNotDeleted"}
 """Named failures of our own functions that trying again can mend."""
+
+TASK_S = 120
+"""Seconds of a task, on the long side of docs/scale.md."""
+
+NEW_ACCOUNT = 10
+"""Concurrent executions of functions in a new account
+(https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html)."""
+
+EXPRESS_S = 300
+"""An express machine runs no longer (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html)."""
 
 RETRIED = {
     "arn:aws:states:::lambda:invoke": {
@@ -22,6 +35,7 @@ RETRIED = {
         "Lambda.SdkClientException",
     },
     "arn:aws:states:::states:startExecution": {"States.TaskFailed", "States.Timeout"},
+    "arn:aws:states:::aws-sdk:sfn:listExecutions": {"States.TaskFailed", "States.Timeout"},
 }
 """By integration: failures of the service itself, which pass."""
 
@@ -78,14 +92,28 @@ def test_every_task_is_limited_in_time_and_retried_when_the_service_itself_fails
 @each_graph
 def test_an_unknown_failure_of_a_function_is_tried_again_and_one_that_stays_is_not(graph):
     for name, state in graph.states.items():
-        if state["Type"] == "Task":
+        if state["Type"] == "Task" and "States.ALL" not in _caught(state):
             for_good, *_, unknown = state["Retry"]
             assert for_good["MaxAttempts"] == 0, name
-            assert {error for catch in state.get("Catch", []) for error in catch["ErrorEquals"]} <= {
-                *for_good["ErrorEquals"]
-            }, name
+            assert _caught(state) <= {*for_good["ErrorEquals"]}, name
             assert unknown["ErrorEquals"][0] == "States.TaskFailed", name
             assert unknown["MaxAttempts"] > 0, name
+
+
+def test_only_the_look_for_another_run_may_fail_without_an_end():
+    goes_on = {
+        name: catch["Next"]
+        for graph in graphs()
+        for name, state in graph.states.items()
+        for catch in state.get("Catch", [])
+        if "States.ALL" in catch["ErrorEquals"]
+    }
+
+    assert goes_on == {"Look For A Run": "Start Run"}
+
+
+def _caught(state):
+    return {error for catch in state.get("Catch", []) for error in catch["ErrorEquals"]}
 
 
 def test_every_named_failure_of_a_run_stays_but_a_conflict_and_files_that_s3_keeps():
@@ -102,6 +130,19 @@ def test_every_named_failure_of_a_run_stays_but_a_conflict_and_files_that_s3_kee
         *(named - PASSING),
         "UnbalancedError",
     }
+
+
+def test_an_item_of_a_map_waits_longer_for_a_place_among_the_accounts_executions_than_the_others_take():
+    """A new account runs ten functions at once, less than a map starts."""
+    items = {name: state for graph in graphs() if ": " in graph.place for name, state in graph.states.items()}
+
+    assert set(items) == {"Write Parquet", "Rewrite Parquet"}
+    for state in items.values():
+        (retry,) = (retry for retry in state["Retry"] if "Lambda.TooManyRequestsException" in retry["ErrorEquals"])
+        growing = (retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"]))
+        waits = sum(min(wait, retry["MaxDelaySeconds"]) for wait in growing) / 2  # full jitter
+        rounds = max(Compaction().concurrency, Optimization().concurrency) / NEW_ACCOUNT
+        assert waits > (rounds - 1) * TASK_S
 
 
 @each_graph
@@ -123,11 +164,32 @@ def test_a_map_names_its_failed_items_in_the_runs_folder_and_keeps_no_result_in_
             assert state["ResultPath"] is None
 
 
-@pytest.mark.parametrize("path", definitions(), ids=lambda path: path.name)
-def test_every_machine_is_limited_in_time(path):
-    machine = json.loads(path.read_text(encoding="utf-8"))
+@pytest.mark.parametrize(
+    ("name", "tasks", "concurrency"),
+    [
+        ("compact", planning.MAX_TASKS, Compaction().concurrency),
+        ("optimize", surveying.MAX_TASKS, Optimization().concurrency),
+    ],
+)
+def test_a_machine_is_limited_in_time_which_is_enough_for_the_largest_plan(name, tasks, concurrency):
+    machine = json.loads((DEFINITIONS / f"{name}.asl.json").read_text(encoding="utf-8"))
+    others = sum(state.get("TimeoutSeconds", 0) for state in machine["States"].values())
 
-    assert 0 < machine["TimeoutSeconds"] <= 6 * 3600
+    assert tasks / concurrency * TASK_S + others <= machine["TimeoutSeconds"] <= 24 * 3600
+
+
+def test_a_start_has_time_for_all_its_tries_before_an_express_machine_is_ended():
+    machine = json.loads((DEFINITIONS / "start_run.asl.json").read_text(encoding="utf-8"))
+    tasks = [state for state in machine["States"].values() if state["Type"] == "Task"]
+
+    assert sum(map(longest_s, tasks)) <= machine["TimeoutSeconds"] <= EXPRESS_S
+
+
+def longest_s(task):
+    """Seconds of a task that fails at every try."""
+    *_, retry = task["Retry"]
+    waits = [retry["IntervalSeconds"] * retry["BackoffRate"] ** number for number in range(retry["MaxAttempts"])]
+    return sum(waits) + (len(waits) + 1) * task["TimeoutSeconds"]
 
 
 @pytest.mark.parametrize("path", definitions(), ids=lambda path: path.name)

@@ -34,6 +34,7 @@ def test_files_of_a_partition_become_one_without_duplicates_and_the_run_ends_wit
     assert report["run_id"] == "run"
     assert [report["rewritten"][name] for name in ("files_before", "files_after", "duplicates")] == [2, 1, 1]
     assert report == json.loads(deployment.lake.store.read("runs/optimize/run/report.json") or b"")
+    assert report["rewritten"]["snapshot_id"] == str(deployment.lake.table().metadata.current_snapshot_id)
     assert sorted(row["device_id"] for row in deployment.lake.rows()) == ["press", "pump", "saw"]
     assert visited(execution) == [
         "Plan Optimization",

@@ -44,6 +44,11 @@ PARLIAMENT = {
         for role in ("CompactRole", "OptimizeRole")
     },
     (
+        "StartRunRole",
+        "RESOURCE_MISMATCH",
+        "states:ListExecutions needs *:mapRun:*",
+    ): "the executions of a machine or those of a map run: here a machine's",
+    (
         "DataKey",
         "MISMATCHED_TYPE",
         "Type mismatch: ArnLike requires a value of type Arn but given String",

@@ -124,16 +124,21 @@ def test_schedules_may_start_the_starting_machine_alone_and_it_the_scheduled_one
 
     assert _startable(stack, "ScheduleRole") == [{"Ref": "StartRun"}]
     assert _startable(stack, "StartRunRole") == scheduled
+    assert _on(stack, "StartRunRole", "states:ListExecutions") == scheduled
     assert stack.properties("AWS::StepFunctions::StateMachine")["StartRun"]["StateMachineType"] == "EXPRESS"
 
 
 def _startable(stack, role):
+    return _on(stack, role, "states:StartExecution")
+
+
+def _on(stack, role, action):
     (policy,) = stack.properties("AWS::IAM::Role")[role]["Policies"]
     return [
         resource
         for statement in policy["PolicyDocument"]["Statement"]
         for resource in statement["Resource"]
-        if "states:StartExecution" in statement["Action"]
+        if action in statement["Action"]
     ]
 
 

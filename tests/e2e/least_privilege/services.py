@@ -71,7 +71,7 @@ class Services:
         states = boto3.client("stepfunctions")
         arn = states.start_execution(stateMachineArn=machine, name=new_run_id(), input=json.dumps(run_input))
         execution = arn["executionArn"]
-        eventually(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING")
+        _wait_for(execution)
         runs = states.list_map_runs(executionArn=execution)["mapRuns"]
         children = [
             child["executionArn"]
@@ -102,15 +102,21 @@ class Services:
         return "" if eventually(lambda: _executions(states, machine) - before) else "nothing started"
 
     def start(self, output: str) -> str:
-        """A start for a time whose run has been started before, and the cause when it failed."""
+        """A start for a time whose run is over, and why its tasks failed."""
         states, machine = boto3.client("stepfunctions"), self._outputs[output]
         at = _now() + datetime.timedelta(seconds=next(self._seconds))
         refused_input = json.dumps({"from": "never"})  # ends in its first state
-        states.start_execution(stateMachineArn=machine, name=f"scheduled-{at:%Y-%m-%dT%H%M%SZ}", input=refused_input)
-        return self._ended(
-            self._outputs["StartRunStateMachineArn"],
-            {"state_machine_arn": machine, "scheduled_at": f"{at:%Y-%m-%dT%H:%M:%SZ}"},
+        run = states.start_execution(
+            stateMachineArn=machine, name=f"scheduled-{at:%Y-%m-%dT%H%M%SZ}", input=refused_input
         )
+        _wait_for(run["executionArn"])
+        given = {"state_machine_arn": machine, "scheduled_at": f"{at:%Y-%m-%dT%H:%M:%SZ}"}
+        started = states.start_execution(
+            stateMachineArn=self._outputs["StartRunStateMachineArn"], input=json.dumps(given)
+        )
+        _wait_for(started["executionArn"])
+        history = states.get_execution_history(executionArn=started["executionArn"])["events"]
+        return "".join(event["taskFailedEventDetails"]["cause"] for event in history if event["type"] == "TaskFailed")
 
     def provision(self) -> str:
         """A device that asks to be registered, and the answer when it is not."""
@@ -134,6 +140,11 @@ class Services:
         """What the emulator logs from now on."""
         start = self._log.stat().st_size
         return lambda: self._log.read_bytes()[start:].decode(errors="replace")
+
+
+def _wait_for(execution: str) -> None:
+    states = boto3.client("stepfunctions")
+    eventually(lambda: states.describe_execution(executionArn=execution)["status"] != "RUNNING")
 
 
 def _lines(logged: str, action: str) -> str:

@@ -49,7 +49,7 @@ def test_a_run_becomes_one_snapshot_with_its_counts(lake: Lake) -> None:
     assert (report.committed, report.files, report.quarantined_by_reason) == (True, 2, {"not_json": 1})
     snapshot = lake.table().current_snapshot()
     assert snapshot is not None
-    assert snapshot.snapshot_id == report.snapshot_id
+    assert str(snapshot.snapshot_id) == report.snapshot_id
     assert snapshot.summary is not None
     properties = snapshot.summary.additional_properties
     assert {name: value for name, value in properties.items() if name.startswith("sensorkeep.")} == {
@@ -149,7 +149,7 @@ def test_a_run_without_a_row_is_a_snapshot_without_a_file(lake: Lake) -> None:
 
     assert report is not None
     assert (report.committed, report.quarantined, report.files) == (True, 1, 0)
-    assert [snapshot.snapshot_id for snapshot in lake.table().metadata.snapshots] == [report.snapshot_id]
+    assert [str(snapshot.snapshot_id) for snapshot in lake.table().metadata.snapshots] == [report.snapshot_id]
     assert lake.rows() == []
     assert lake.plan("next")["tasks"] == 0
     lake.put("b", [reading()])
@@ -333,7 +333,7 @@ def test_a_commit_whose_answer_was_lost_is_found_and_the_table_stays_whole(
     report = lake.commit("run")
 
     assert snapshots(lake) == 1
-    assert report.snapshot_id == lake.table().metadata.snapshots[0].snapshot_id
+    assert report.snapshot_id == str(lake.table().metadata.snapshots[0].snapshot_id)
     assert len(lake.rows()) == 2
 
 

@@ -66,7 +66,7 @@ def test_compaction_still_knows_its_newest_run_and_how_far_the_archive_is_settle
     lake.put("chosen", [reading("pump-2")], HOUR - 3 * DAY)
     lake.plan("chosen", start="2026-11-18T00:00:00Z", end="2026-11-19T00:00:00Z")  # settles nothing
     lake.write("chosen")
-    newest = lake.commit("chosen").snapshot_id
+    newest = int(lake.commit("chosen").snapshot_id or 0)
     for _ in range(3):
         lake.table().append(lake.table().scan().to_arrow().slice(0, 0))  # by somebody else
     lake.s3.now += 30 * DAY

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimization.manifests import Key
-from optimization.splitting import Range, split, spread
+from optimization.ranges import KeyRange
+from optimization.splitting import split, spread
 
 keys = st.tuples(st.sampled_from(["a", "b", "b.1", "c"]), st.integers(0, 20))
 samples = st.lists(keys, max_size=60)
 
 
-def holds(where: Range, key: Key) -> bool:
+def holds(where: KeyRange, key: Key) -> bool:
     start, end = where
     return (start is None or start <= key) and (end is None or key < end)
 

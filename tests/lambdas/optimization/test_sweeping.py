@@ -285,7 +285,11 @@ def test_the_files_of_a_table_that_was_dropped_are_kept_from_the_one_made_after_
     assert not lost & files(lake)
 
 
-@pytest.mark.parametrize("body", [b"stray", b'{"snapshots": 1}', gzip.compress(b"{}")[:-4], b"\x1f\x8bstray"])
+@pytest.mark.parametrize(
+    "body",
+    [b"stray", b'{"snapshots": 1}', gzip.compress(b"{}")[:-4], b"\x1f\x8bstray"],
+    ids=["no JSON", "other JSON", "cut off", "no gzip"],
+)
 def test_metadata_that_cannot_be_read_may_be_that_of_another_table(lake: Lake, body: bytes) -> None:
     grow(lake, 0)
     (key,) = strew(lake, "metadata/odd.metadata.json")

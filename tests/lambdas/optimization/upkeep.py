@@ -32,7 +32,7 @@ def grow(lake: Lake, *days: int) -> list[int]:
         window = window_of({}, lake.s3.now + DAY, 16)
         lake.planner().plan(f"run-{day}", window)
         lake.write(f"run-{day}")
-        ids.append(lake.commit(f"run-{day}").snapshot_id or 0)
+        ids.append(int(lake.commit(f"run-{day}").snapshot_id or 0))
     return ids
 
 

@@ -21,7 +21,7 @@ REWRITTEN = {
     "rows_before": 50,
     "rows_after": 46,
     "duplicates": 4,
-    "snapshot_id": 7,
+    "snapshot_id": "7317436574000000001",
 }
 
 
