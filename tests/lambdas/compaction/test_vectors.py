@@ -289,7 +289,7 @@ KNOWN_DAMAGE = [
 ]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.one_of(USUAL, USUAL, RECORDS, literal(), literal(), damaged(), st.sampled_from(KNOWN_DAMAGE)), max_size=12
