@@ -27,7 +27,7 @@ MANIFEST_BYTES: Final = {200: 500, 500: 700, 1000: 1140}
 SNAPSHOT_BYTES: Final = 1_000  # of a snapshot in the metadata file, by the same test
 
 DEFAULTS: Final = (Compaction(), Lake())
-AT_THIS_RATE: Final = (Compaction(task_mb=256, lookback_days=7), Lake(partition_by="hour"))
+AT_THIS_RATE: Final = (Compaction(task_mb=256, worker_disk_mb=4096, lookback_days=7), Lake(partition_by="hour"))
 """Settings that the page compares."""
 Settings = tuple[Compaction, Lake]
 

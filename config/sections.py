@@ -188,8 +188,8 @@ class Compaction(Model):
         64,
         ge=1,
         le=1024,
-        description="Compressed archive megabytes of one task. 256 for thousands of readings a second"
-        " ([why](scale.md)).",
+        description="Compressed archive megabytes of one task. 256 for thousands of readings a second, with"
+        " `worker_disk_mb` 4096 ([why](scale.md)).",
     )
     concurrency: int = Field(40, ge=1, le=10000, description="Tasks that run at the same time.")
     planner_memory_mb: MemoryMb = Field(1024, description="Memory of `plan_compaction`.")
