@@ -12,7 +12,7 @@ from tests.memory_aws import Effect, Effects
 
 Fault = Callable[[Effect], Any]
 
-_CHANCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{15,}")
+_CHANCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{15,}|(?<=-m)\d+(?=\.avro)")
 
 
 class Died(BaseException):
@@ -42,7 +42,10 @@ def is_refused_for_now(_: Effect) -> None:
 
 
 def label(name: str) -> str:
-    """The name of a side effect without what is left to chance: the same in every process."""
+    """The name of a side effect without what is left to chance: the same in every process.
+
+    So are the numbers of manifests: PyIceberg writes them side by side.
+    """
     return _CHANCE.sub("*", name)
 
 
@@ -64,3 +67,17 @@ def fail_at(lake: Lake, point: int, fault: Fault, drive: Callable[[], object]) -
         drive()
     assert len(effects.names) > point, "the run never came to this point"
     effects.fault = None
+
+
+def rows_at_every_effect(lake: Lake, drive: Callable[[], object]) -> list[list[dict[str, Any]]]:
+    """What a reader finds in the table after each side effect of a run."""
+    seen = []
+
+    def look(_: int, effect: Effect) -> Any:
+        answer = effect()
+        seen.append(lake.rows())
+        return answer
+
+    lake.s3.effects.fault = look
+    drive()
+    return seen

@@ -18,9 +18,18 @@ import pytest
 from compaction import errors
 from compaction.hours import Window
 from compaction.ledger import Ledger
-from tests.faults import copy_of, dies_after, dies_before, fail_at, label, loses_its_answer, never_arrives
+from tests.faults import (
+    copy_of,
+    dies_after,
+    dies_before,
+    fail_at,
+    label,
+    loses_its_answer,
+    never_arrives,
+    rows_at_every_effect,
+)
 from tests.lake import AT, HOUR, Lake, in_memory, reading
-from tests.memory_aws import Effect, Effects
+from tests.memory_aws import Effects
 
 
 def first_run() -> Lake:
@@ -158,15 +167,7 @@ def test_a_failure_changes_nothing_of_what_comes_out(scene: Scene, point: int) -
 def test_a_reader_sees_a_run_whole_or_not_at_all_whenever_it_looks() -> None:
     lake = start(run_after_a_crash)
     before = lake.rows()
-    seen = []
-
-    def look(_: int, effect: Effect) -> Any:
-        answer = effect()
-        seen.append(lake.rows())
-        return answer
-
-    lake.s3.effects.fault = look
-    drive(lake)
+    seen = rows_at_every_effect(lake, functools.partial(drive, lake))
 
     after = lake.rows()
     assert len(after) > len(before)

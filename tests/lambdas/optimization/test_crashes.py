@@ -20,13 +20,23 @@ from compaction.ledger import Ledger
 from optimization.errors import FilesReplaced
 from optimization.manifests import LEDGER_PREFIX, Report
 from optimization.reachable import reachable
-from tests.faults import Died, copy_of, dies_after, dies_before, fail_at, label, loses_its_answer, never_arrives
+from tests.faults import (
+    Died,
+    copy_of,
+    dies_after,
+    dies_before,
+    fail_at,
+    label,
+    loses_its_answer,
+    never_arrives,
+    rows_at_every_effect,
+)
 from tests.lake import AT, ORPHAN_DAYS, Lake, in_memory, reading
 from tests.lambdas.optimization import upkeep
 from tests.lambdas.optimization.by_hand import live_files
 from tests.lambdas.optimization.execution import Execution
 from tests.lambdas.optimization.upkeep import DAY, keep_time, strew
-from tests.memory_aws import Effect, Effects
+from tests.memory_aws import Effects
 
 SMALL_FILES = 5300
 """Bytes of a file in these tests: 240 rows are two tasks, a few are one."""
@@ -214,15 +224,7 @@ def unnamed(lake: Lake) -> set[str]:
 def test_a_reader_sees_the_table_before_or_after_whenever_it_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     lake = start(monkeypatch)
     before = lake.rows()
-    seen = []
-
-    def look(_: int, effect: Effect) -> Any:
-        answer = effect()
-        seen.append(lake.rows())
-        return answer
-
-    lake.s3.effects.fault = look
-    begin(lake, "run").drive()
+    seen = rows_at_every_effect(lake, begin(lake, "run").drive)
 
     after = lake.rows()
     assert len(after) < len(before)

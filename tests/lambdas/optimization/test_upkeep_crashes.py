@@ -23,6 +23,7 @@ from tests.faults import (
     label,
     loses_its_answer,
     never_arrives,
+    rows_at_every_effect,
 )
 from tests.lake import AT, HOUR, ORPHAN_DAYS, Lake, in_memory, reading
 from tests.lambdas.optimization.upkeep import DAY, expirer, files, grow, ids, keep_time, strew, sweeper
@@ -160,15 +161,7 @@ def test_a_run_that_commits_at_that_moment_is_in_the_table_with_all_its_files(po
 def test_a_reader_sees_the_same_rows_all_the_time() -> None:
     lake = start()
     before = lake.rows()
-    seen = []
-
-    def look(_: int, effect: Effect) -> Any:
-        answer = effect()
-        seen.append(lake.rows())
-        return answer
-
-    lake.s3.effects.fault = look
-    drive(lake)
+    seen = rows_at_every_effect(lake, lambda: drive(lake))
 
     assert len(seen) >= 9
     assert [rows for rows in seen if rows != before] == []
