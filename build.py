@@ -25,7 +25,17 @@ from templates.shared.limits import BuildError, check_function, check_template
 from templates.shared.packages import Target, build_zip
 
 HERE = Path(__file__).parent
-FUNCTION_SETTINGS = {"system", "suffix", "decoding", "metrics", "hot_table", "lake", "compaction", "optimization"}
+FUNCTION_SETTINGS = {
+    "system",
+    "suffix",
+    "decoding",
+    "metrics",
+    "hot_table",
+    "lake",
+    "compaction",
+    "optimization",
+    "reprocessing",
+}
 """What functions read from `settings.json` in their zip; names of resources reach them by their environment."""
 
 

@@ -226,6 +226,24 @@ class Optimization(Model):
     )
 
 
+class Reprocessing(Model):
+    """Archived readings once more through today's rules, by hand. Sizes of tasks and functions are `compaction`'s."""
+
+    concurrency: int = Field(40, ge=1, le=10000, description="Tasks that decode or merge at the same time.")
+    hot_writers: int = Field(4, ge=1, le=100, description="Tasks that write to the hot table at the same time.")
+    max_rate: int = Field(
+        500,
+        ge=1,
+        description="Items a second that a run writes to the hot table, unless its input says otherwise.",
+    )
+    restore_tier: Literal["Expedited", "Standard", "Bulk"] = Field(
+        "Standard",
+        description="How fast frozen objects are restored, unless the input says otherwise: `Expedited` minutes (not"
+        " from Deep Archive), `Standard` 3 to 5 hours (12), `Bulk` 5 to 12 hours (48).",
+    )
+    restore_days: int = Field(7, ge=1, le=365, description="Days for which a restored copy is kept.")
+
+
 class Athena(Model):
     """The workgroup in which people query the table."""
 

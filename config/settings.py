@@ -24,6 +24,7 @@ from config.sections import (
     Metric,
     Optimization,
     Realtime,
+    Reprocessing,
     Security,
     Tags,
 )
@@ -77,6 +78,7 @@ class Settings(Model):
     lake: Lake = Field(default_factory=Lake, description="Iceberg table.")
     compaction: Compaction = Field(default_factory=Compaction, description="Archive compaction.")
     optimization: Optimization = Field(default_factory=Optimization, description="Upkeep of the table.")
+    reprocessing: Reprocessing = Field(default_factory=Reprocessing, description="Reprocessing of the archive.")
     athena: Athena = Field(default_factory=Athena, description="Queries with Athena.")
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Dashboard and alarms.")
     outputs: dict[str, str] = Field(

@@ -68,6 +68,7 @@ def _processed_bucket(template: Template, settings: Settings, key_arn: Ref, acce
         "athena/": settings.athena.results_days,
         "aws/lambda/": bucket.set_aside_days,
         "quarantine/": bucket.quarantine_days,
+        "staging/": bucket.staging_days,
         "runs/": None,
         "warehouse/": None,
     }

@@ -71,6 +71,18 @@ class Optimization(msgspec.Struct, frozen=True):
     orphan_days: int
 
 
+class Reprocessing(msgspec.Struct, frozen=True):
+    """How fast a reprocessing writes to the hot table, and how it has frozen objects restored.
+
+    `max_rate` is in items a second, of all `hot_writers` together.
+    """
+
+    hot_writers: int
+    max_rate: int
+    restore_tier: Literal["Expedited", "Standard", "Bulk"]
+    restore_days: int
+
+
 class FunctionSettings(msgspec.Struct, frozen=True):
     """The part of the settings that function code reads; fields it does not know are skipped."""
 
@@ -82,6 +94,7 @@ class FunctionSettings(msgspec.Struct, frozen=True):
     lake: Lake
     compaction: Compaction
     optimization: Optimization
+    reprocessing: Reprocessing
 
 
 def load(path: Path) -> FunctionSettings:

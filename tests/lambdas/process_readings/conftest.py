@@ -44,6 +44,7 @@ SETTINGS = {
         "bloom_filter": False,
     },
     "optimization": {"keep_snapshots": 10, "keep_days": 7, "orphan_days": 16},
+    "reprocessing": {"hot_writers": 4, "max_rate": 500, "restore_tier": "Standard", "restore_days": 7},
 }
 
 

@@ -1,0 +1,41 @@
+"""What a person asks of a reprocessing: the execution's input, validated and completed from the settings."""
+
+from typing import Literal
+
+import msgspec
+
+from sensors.settings import Threshold
+
+Mode = Literal["dry_run", "apply", "backtest"]
+Target = Literal["table", "hot"]
+Tier = Literal["Expedited", "Standard", "Bulk"]
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Which readings: measured from `start_ms` on and before `end_ms` (epoch milliseconds), of these devices.
+
+    `devices` holds names and globs (`*`, `?`, `[…]`, none of which a device's name can have); empty means all.
+    """
+
+    start_ms: int
+    end_ms: int
+    devices: tuple[str, ...] = ()
+
+
+class Request(msgspec.Struct, frozen=True):
+    """A request that can be carried out. `rules`, of a back-test, are thresholds by metric, in the settings' form."""
+
+    scope: Scope
+    source: Literal["archive", "quarantine"]
+    targets: tuple[Target, ...]
+    mode: Mode
+    max_rate: int
+    restore_tier: Tier
+    restore_days: int
+    note: str
+    reasons: tuple[str, ...] = ()
+    failed_tasks_of: str | None = None
+    rules: dict[str, tuple[Threshold, ...]] | None = None
+    alerts: Literal["suppress", "send"] = "suppress"
+    allow_fewer: bool = False
+    by: str | None = None
