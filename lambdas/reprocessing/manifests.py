@@ -101,8 +101,8 @@ class StagedFile(msgspec.Struct, frozen=True):
 class DecodeResult(msgspec.Struct, frozen=True):
     """`decoded/<task id>.json`: a line an object, a line a file.
 
-    `late` and `ignored_fields` are about the stored readings, as everywhere. `rejects_key` is the object below `staging/`
-    with what was set aside, to be published as `quarantine_key` once the run is committed; `resolved_key`, of the
+    `late` and `ignored_fields` are about the stored readings, as everywhere. `rejects_key` is the object below
+    `staging/` with what was set aside, published as `quarantine_key` once the run is committed; `resolved_key`, of the
     quarantine as source, has a JSON line `[object key, position]` for each line that decoded.
     """
 
