@@ -3,8 +3,8 @@
 A run has the name of the execution that began it. One with the same input carries it on as long as it is not finished,
 so that a run may have several executions; whoever comes later finds what is done by the keys here.
 
-The readings of a run are decoded task by task into Parquet files of the lake's own form in `staging/`, where they expire;
-then merged, partition by partition, with the files of the table that have readings of the scope.
+The readings of a run are decoded task by task into Parquet files of the lake's own form in `staging/`, where they
+expire; then merged, partition by partition, with the files of the table that have readings of the scope.
 """
 
 from typing import Literal
