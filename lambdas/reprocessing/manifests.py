@@ -249,11 +249,20 @@ class MergeResult(msgspec.Struct, frozen=True):
     changes: Changes
 
 
+class HotRefusal(msgspec.Struct, frozen=True):
+    """A reading that DynamoDB never takes, and its words."""
+
+    key: Key
+    detail: str
+
+
 class HotResult(msgspec.Struct, frozen=True):
     """`merges/<merge id>/hot/<task id>.json`: how far a task is with the hot table, and what became of its readings.
 
-    `after` is the last key that is done. `newer` are items that hold a version from later than the run's, `expired`
-    readings past their time in the hot table, `unchanged` items that are already as they should be.
+    `after` is the last key that is done; each reading up to it counts once. `written` are items that the run wrote,
+    whichever invocation did; `unchanged` those that were as they should be; `newer` those that hold a version from
+    later than the run's; `expired` readings past their time in the hot table; `refused` those that DynamoDB never
+    takes, the first of which are in `refusals`.
     """
 
     task_id: str
@@ -263,6 +272,8 @@ class HotResult(msgspec.Struct, frozen=True):
     unchanged: int = 0
     newer: int = 0
     expired: int = 0
+    refused: int = 0
+    refusals: tuple[HotRefusal, ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True):
