@@ -48,7 +48,7 @@ class KeyRange(NamedTuple):
         if not all(column is not None and column.has_min_max for column in statistics):
             return True
         device_id, measured_at = statistics
-        return self.meets((device_id.min, _ms(measured_at.min)), (device_id.max, _ms(measured_at.max)))
+        return self.meets((device_id.min, to_ms(measured_at.min)), (device_id.max, to_ms(measured_at.max)))
 
 
 class Ranged(Protocol):
@@ -87,5 +87,6 @@ def _not_before(rows: pa.RecordBatch, key: Key) -> pa.BooleanArray:
     return pc.or_(later, pc.and_(same, pc.greater_equal(rows["measured_at"], moment)))
 
 
-def _ms(moment: datetime) -> int:
+def to_ms(moment: datetime) -> int:
+    """A moment of a statistic, in UTC whether it says so or not, in epoch milliseconds, rounded down."""
     return (moment.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
