@@ -92,12 +92,8 @@ class Writer(msgspec.Struct, frozen=True):
             raise
 
     def _files(self, store: Store, task: Task, name: str, folder: Path) -> Files:
-        def publish(key: str, path: Path) -> None:
-            with path.open("rb") as file:
-                store.write(key, file)
-
         layout = Format(self.metrics, self.partition_by, self.file_bytes, self.bloom_filter)
-        return Files(layout, name, folder, publish, [planned.key for planned in task.objects])
+        return Files(layout, name, folder, store.write_file, [planned.key for planned in task.objects])
 
 
 class _Stored:
