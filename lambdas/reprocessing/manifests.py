@@ -23,6 +23,8 @@ RESOLVED_PREFIX = "ledger/quarantine/"
 
 RUN_ID_PROPERTY = "sensorkeep.reprocess-run-id"
 """Of a snapshot's summary: the run whose readings it has published."""
+MERGE_ID_PROPERTY = "sensorkeep.reprocess-merge-id"
+"""Of the same snapshot's summary: the merge that it has published."""
 UNDO_PROPERTY = "sensorkeep.undo-of"
 """Of a snapshot's summary: the run whose readings it has taken back."""
 
