@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from reprocessing.largest import Largest
 from reprocessing.manifests import Alarm, AlarmCount, Alarms
 from reprocessing.matching import DEVICE
-from reprocessing.values import Values
+from reprocessing.measured import Values
 from sensors.rules import Rule
 
 LISTED: Final = 5_000

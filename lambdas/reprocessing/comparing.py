@@ -18,7 +18,7 @@ from reprocessing.differing import Differing, differing_attributes, differing_va
 from reprocessing.largest import Largest
 from reprocessing.manifests import Changes, DeviceDay, MetricChange, OtherDevices, Series
 from reprocessing.matching import DEVICE, Matched, match
-from reprocessing.values import Values
+from reprocessing.measured import Values
 from sensors.rules import Rule
 from sensors.times import iso_ms
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from reprocessing.values import Entries, Values
+from reprocessing.measured import Entries, Values
 from sensors.reading import ATTRIBUTES
 
 

@@ -1,48 +1,103 @@
-"""The values of metrics by name: in a column of their own or in `other_metrics`, which mean the same."""
+"""Members of an input, each checked for what it must be.
 
-from collections.abc import Collection
-from typing import NamedTuple
+Each raises InvalidInput as `field: reason. What to write.`; null is as good as absent.
+"""
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import difflib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar, cast
 
+from compaction.errors import InvalidInput, shown
 
-class Entries(NamedTuple):
-    """Entries of `other_metrics`, one after the other: number of the row, metric, value."""
+Given = Mapping[str, Any]
+Word = TypeVar("Word", bound=str)
+Value = TypeVar("Value")
 
-    rows: pa.Int64Array
-    metrics: pa.StringArray
-    values: pa.DoubleArray
-
-
-class Values:
-    """The values of some readings (`optimization.reading.rows_schema`)."""
-
-    def __init__(self, rows: pa.Table) -> None:
-        self._rows = rows
-        self.others: pa.MapArray = rows["other_metrics"].combine_chunks()
-        held = self.others.null_count < len(self.others)
-        self._names = frozenset(pc.unique(self.others.keys).to_pylist()) if held else frozenset[str]()
-
-    def of(self, metric: str) -> pa.DoubleArray:
-        """One value a reading, null where it has none."""
-        own = self._rows[metric].combine_chunks() if metric in self._rows.column_names else None
-        if own is not None and metric not in self._names:
-            return own
-        found = pc.map_lookup(self.others, query_key=metric, occurrence="first")
-        return found if own is None else pc.coalesce(own, found)
-
-    def entries(self, without: Collection[str]) -> Entries:
-        """What `other_metrics` hold beside the metrics without which they are asked for."""
-        others = self.others
-        lists = [pa.ListArray.from_arrays(others.offsets, held) for held in (others.keys, others.items)]
-        rows = pc.list_parent_indices(lists[0])
-        held = Entries(rows, *map(pc.list_flatten, lists))
-        if not self._names.isdisjoint(without):
-            held = _filter(held, pc.invert(pc.is_in(held.metrics, pa.array([*without], pa.string()))))
-        # an entry of a row without a map: the format lets it be
-        return _filter(held, pc.is_valid(others).take(held.rows)) if others.null_count else held
+_SHOWN: Final = 60  # characters of a name that is none
 
 
-def _filter(held: Entries, mask: pa.BooleanArray) -> Entries:
-    return Entries(*(column.filter(mask) for column in held))
+def known(field: str, value: object, names: Sequence[str]) -> Given:
+    """The members of an object, which has none of other names; `field` is empty for the input itself."""
+    if not isinstance(value, dict):
+        raise InvalidInput(f"{field or 'input'}: not an object. Write an object of {', '.join(names)}.")
+    for name in value:
+        if name not in names:
+            alike = difflib.get_close_matches(name, names, n=1)
+            hint = f"Did you mean '{alike[0]}'? " if alike else ""
+            place = f"{field}.{name[:_SHOWN]}" if field else name[:_SHOWN] or "''"
+            raise InvalidInput(f"{place}: unknown field. {hint}Known are {', '.join(names)}.")
+    return {name: member for name, member in value.items() if member is not None}
+
+
+def needed(given: Given, field: str, what: str) -> Any:
+    """What stands in a field that must be there."""
+    if field not in given:
+        raise InvalidInput(f"{field}: missing. Write {what}.")
+    return given[field]
+
+
+def optional(given: Given, field: str, read: Callable[[str, object], Value]) -> Value | None:
+    """What `read` makes of a field, None when it is not there."""
+    return read(field, given[field]) if field in given else None
+
+
+def word(field: str, value: object, known_words: Sequence[Word]) -> Word:
+    """One of these words."""
+    if not isinstance(value, str) or value not in known_words:
+        raise InvalidInput(f"{field}: {shown(value)} is unknown. Write one of {', '.join(known_words)}.")
+    return cast("Word", value)
+
+
+def words(field: str, value: object, known_words: Sequence[Word]) -> tuple[Word, ...]:
+    """Some of these words, each once and in their order."""
+    listed = items(field, value, f"one or more of {', '.join(known_words)}")
+    given = {word(field, item, known_words) for item in listed}
+    return tuple(item for item in known_words if item in given)
+
+
+def items(field: str, value: object, what: str) -> list[Any]:
+    """A list that is not empty."""
+    if not isinstance(value, list) or not value:
+        raise InvalidInput(f"{field}: {shown(value)} is not a list of something. Write {what}.")
+    return value
+
+
+def number(field: str, value: object, most: int) -> int:
+    """A whole number from 1 on."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise InvalidInput(f"{field}: {shown(value)} is out of bounds. Write a whole number from 1 to {most:,}.")
+    return value
+
+
+def limit(field: str, value: object) -> float:
+    """A number that a double holds."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+        raise InvalidInput(f"{field}: {shown(value)} is no number. Write a limit in the metric's unit.")
+    return float(value)
+
+
+def flag(field: str, value: object) -> bool:
+    """Yes or no."""
+    if not isinstance(value, bool):
+        raise InvalidInput(f"{field}: {shown(value)} is neither true nor false. Write one of them.")
+    return value
+
+
+def text(field: str, value: object, most: int) -> str:
+    """A text for people, without the blanks around it."""
+    if not isinstance(value, str) or not 0 < len(value.strip()) <= most or not is_unicode(value):
+        raise InvalidInput(f"{field}: {shown(value)} does not say it. Write a text of 1 to {most:,} characters.")
+    return value.strip()
+
+
+def is_unicode(value: str) -> bool:
+    """Whether a text can be written down: JSON lets halves of characters (`\\ud800`) through."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no double holds
+        return False

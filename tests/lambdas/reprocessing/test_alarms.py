@@ -14,7 +14,7 @@ from reprocessing.alarms import HOUR_MS, Raised
 from reprocessing.joining import join
 from reprocessing.manifests import Alarm, AlarmCount, Alarms
 from reprocessing.matching import match
-from reprocessing.values import Values
+from reprocessing.measured import Values
 from sensors.rules import Rule
 from tests.lambdas.reprocessing.readings import DAY_MS, RULES, Held, Readings, between, cuts, readings, table
 
