@@ -90,6 +90,12 @@ class MemoryS3:
         answer: dict[str, Any] = self.effects.make(f"put {Key}", put)
         return answer
 
+    def copy_object(self, *, Bucket: str, Key: str, CopySource: dict[str, str]) -> None:
+        copied = self.buckets[CopySource["Bucket"]].get(CopySource["Key"])
+        if copied is None:
+            raise _error("NoSuchKey", "CopyObject")
+        self.put_object(Bucket=Bucket, Key=Key, Body=copied.body, Metadata=copied.metadata)
+
     def delete_object(self, *, Bucket: str, Key: str) -> None:
         self.effects.make(f"delete {Key}", lambda: self.buckets[Bucket].pop(Key, None))
 
