@@ -14,7 +14,7 @@ import msgspec
 from compaction.hours import ARCHIVE_PREFIX
 from compaction.store import Store
 from reprocessing.checking import decoded
-from reprocessing.manifests import Plan, resolved_prefix
+from reprocessing.manifests import Plan, mark_key
 
 Kind = Literal["archive", "stream"]
 """Where lines come from: those of the archive are drained into the table, those of the stream into the hot table."""
@@ -45,11 +45,6 @@ def unmark(store: Store, plan: Plan, kind: Kind) -> None:
             first = next(store.lines(key) or iter(()), None)
             if first is not None and kind_of(msgspec.json.decode(first, type=str)) == kind:
                 store.delete(key)
-
-
-def mark_key(quarantine_key: str, run_id: str) -> str:
-    """Key of the positions that a run has resolved of an object."""
-    return f"{resolved_prefix(quarantine_key)}{run_id}.jsonl"
 
 
 def kind_of(position: str) -> Kind:
