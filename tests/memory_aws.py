@@ -209,6 +209,33 @@ class MemoryGlue:
         return refused
 
 
+class MemoryStates:
+    """Executions of one state machine, by name, with the status that a test gives them; None: there is none."""
+
+    class exceptions:  # noqa: N801 - the client's name
+        """Errors by the names that the client gives them."""
+
+        ExecutionDoesNotExist = type("ExecutionDoesNotExist", (ClientError,), {})
+
+    def __init__(self) -> None:
+        self._status: dict[str, str | None] = {}
+
+    def start(self, name: str) -> str:
+        """Have an execution run, unless it is there already, and answer its ARN."""
+        self._status.setdefault(name, "RUNNING")
+        return f"arn:aws:states:eu-central-1:000000000000:execution:reprocess:{name}"
+
+    def set(self, name: str, status: str | None) -> None:
+        """From now on it has this status."""
+        self._status[name] = status
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:
+        status = self._status.get(executionArn.rpartition(":")[2])
+        if status is None:
+            raise self.exceptions.ExecutionDoesNotExist({"Error": {"Code": "ExecutionDoesNotExist"}}, "Describe")
+        return {"executionArn": executionArn, "status": status}
+
+
 class MemoryIO(FileIO):
     """PyIceberg's files on the S3 in memory; like the committing function, it may delete nothing."""
 
