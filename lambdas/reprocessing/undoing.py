@@ -17,9 +17,11 @@ from pyiceberg.manifest import DataFile
 
 from compaction.ahead import ahead
 from compaction.committing import commit
+from compaction.errors import InvalidInput, ResultMissing, shown
 from compaction.lake_table import LakeTable, history
 from compaction.runs import Snapshot
 from compaction.store import Store
+from reprocessing import fields, parsing
 from reprocessing.checking import decoded
 from reprocessing.errors import CannotUndo
 from reprocessing.manifests import (
@@ -52,6 +54,18 @@ class Wish(NamedTuple):
     by: str | None
 
 
+def wish(run_input: object, execution: str, asked_at: str) -> Wish:
+    """What an execution's input asks for. Raises InvalidInput, as `field: reason. What to write.`"""
+    given = fields.known("", run_input, ("undo", "note", "by"))
+    return Wish(
+        run_id=parsing.run_id("undo", fields.needed(given, "undo", "the name of the run that is to be undone")),
+        execution=execution,
+        asked_at=asked_at,
+        note=fields.optional(given, "note", lambda name, value: fields.text(name, value, parsing.MAX_NOTE_CHARS)) or "",
+        by=fields.optional(given, "by", lambda name, value: fields.text(name, value, parsing.MAX_NAME_CHARS)),
+    )
+
+
 class Undoer:
     """Undoes runs whose manifests are in `store` and whose readings are in `table`.
 
@@ -78,10 +92,10 @@ class Undoer:
     def undo(self, wish: Wish) -> Undone:
         """Take back what a run has published; done already, it is left as it is, with the same answer.
 
-        Raises CannotUndo, which says what to do instead, ResultMissing when there is no such run, RangeHeld, and
+        Raises CannotUndo, which says what to do instead, InvalidInput when there is no such run, RangeHeld, and
         CommitConflict when others were faster at every attempt. The table is left as it is then.
         """
-        plan = read_plan(self._store, wish.run_id)
+        plan = self._plan(wish.run_id)
         if (done := self._done(plan)) is not None:
             return done
         self._hold(plan)
@@ -94,6 +108,14 @@ class Undoer:
         finally:
             self._release()
         return answer
+
+    def _plan(self, run_id: str) -> Plan:
+        try:
+            return read_plan(self._store, run_id)
+        except ResultMissing:
+            raise InvalidInput(
+                f"undo: {shown(run_id)} is no run of reprocess. Write the name of one that `python -m ops runs` lists."
+            ) from None
 
     def _done(self, plan: Plan) -> Undone | None:
         """What an undo before this one has put back, unless a rollback has made the run come back."""
