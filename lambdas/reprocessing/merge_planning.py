@@ -34,7 +34,7 @@ from reprocessing.manifests import (
     merge_plan_key,
     missing_key,
 )
-from reprocessing.request import Request
+from reprocessing.request import Request, writes_table
 from reprocessing.runs import plan_by
 from reprocessing.sources import sources_of
 from reprocessing.touching import touched
@@ -118,7 +118,7 @@ class MergePlanner(msgspec.Struct, frozen=True):
             self._location,
             request.scope,
             lambda span, placed: meeting is None or meeting.has(span, placed),
-            is_strict=_writes_table(request),
+            is_strict=writes_table(request),
         ):
             yield old_part(span, placed, source(placed, self._location))
 
@@ -127,9 +127,9 @@ class MergePlanner(msgspec.Struct, frozen=True):
 
         Where nothing is written to the table, all that was decoded is compared with it.
         """
-        compares_all = not _writes_table(plan.request)
+        compares_all = not writes_table(plan.request)
         writes_hot = plan.request.mode == "apply"
-        for result in decoded(self.store, plan):
+        for _, result in decoded(self.store, plan):
             for staged in result.files:
                 if staged.to_table or compares_all:
                     yield new_part("staged", staged.file, self.table.partition_by)
@@ -157,11 +157,6 @@ class MergePlanner(msgspec.Struct, frozen=True):
 def _replaces(request: Request) -> bool:
     """Whether the table's rows give way: not to what was rejected or never stored before, which joins them."""
     return request.source == "archive" and request.failed_tasks_of is None
-
-
-def _writes_table(request: Request) -> bool:
-    """Whether the run, or the one that it is the trial of, writes to the table."""
-    return "table" in request.targets and request.mode != "backtest"
 
 
 def _refuse_large(tasks: int) -> None:

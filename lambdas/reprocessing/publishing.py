@@ -18,7 +18,8 @@ from compaction.store import Store
 from optimization.errors import FilesReplaced
 from optimization.live import entries, live_files, refuse_partitioning
 from reprocessing.causes import causes
-from reprocessing.checking import Merged, decoded, verify_decoded, verify_merged
+from reprocessing.checking import Merged, verify_decoded, verify_merged
+from reprocessing.decoded import decoded
 from reprocessing.errors import FewerReadings
 from reprocessing.manifests import (
     MERGE_ID_PROPERTY,

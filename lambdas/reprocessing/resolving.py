@@ -13,7 +13,7 @@ import msgspec
 
 from compaction.hours import ARCHIVE_PREFIX
 from compaction.store import Store
-from reprocessing.checking import decoded
+from reprocessing.decoded import decoded, planned_tasks
 from reprocessing.manifests import Plan, mark_key
 
 Kind = Literal["archive", "stream"]
@@ -39,7 +39,7 @@ def mark(store: Store, plan: Plan, kind: Kind) -> None:
 
 def unmark(store: Store, plan: Plan, kind: Kind) -> None:
     """Take the run's marks of a kind away: its lines count as unresolved again."""
-    for task, _ in decoded(store, plan):
+    for task in planned_tasks(store, plan.run_id):
         for planned in task.objects:
             key = mark_key(planned.key, plan.run_id)
             first = next(store.lines(key) or iter(()), None)

@@ -22,7 +22,7 @@ from compaction.lake_table import LakeTable, history
 from compaction.runs import Snapshot
 from compaction.store import Store
 from reprocessing import fields, parsing
-from reprocessing.checking import decoded
+from reprocessing.decoded import decoded
 from reprocessing.errors import CannotUndo
 from reprocessing.manifests import (
     UNDO_PROPERTY,
