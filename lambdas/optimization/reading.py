@@ -5,7 +5,7 @@ groups in one request, and nothing else takes up network, disk or memory.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
+from compaction.ahead import ahead
 from compaction.columns import table_schema
 from compaction.errors import FileMismatch
 from compaction.store import error_code
@@ -42,6 +43,16 @@ def rows_schema(metrics: Sequence[str]) -> pa.Schema:
     """The table's columns, with times in milliseconds as `compaction.spill` sorts them."""
     fields = table_schema(metrics)
     return pa.schema([pa.field(field.name, pa.int64() if field.name in _TIMES else field.type) for field in fields])
+
+
+def copies(s3: Any, bucket: str, files: Iterable[SourceFile], keys: KeyRange, folder: Path) -> Iterator[Copy]:
+    """What a task needs of each file, in their order, some fetched ahead: together about as large as its output.
+
+    Raises FileMismatch for a file that is not the one that was planned.
+    """
+    numbered = ((number, file) for number, file in enumerate(files) if keys.meets(file.first, file.last))
+    for _, copy in ahead(lambda entry: fetch(s3, bucket, entry[1], keys, folder / f"{entry[0]}.parquet"), numbered):
+        yield copy
 
 
 def fetch(s3: Any, bucket: str, file: SourceFile, keys: KeyRange, path: Path) -> Copy:
