@@ -1,7 +1,8 @@
 """A range of the keys of a partition: what one task takes of a group."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -48,6 +49,35 @@ class KeyRange(NamedTuple):
             return True
         device_id, measured_at = statistics
         return self.meets((device_id.min, to_ms(measured_at.min)), (device_id.max, to_ms(measured_at.max)))
+
+
+class Ranged(Protocol):
+    """What has keys from `first` to `last`, both included, or some between them."""
+
+    @property
+    def first(self) -> Key:
+        """No key is before it."""
+
+    @property
+    def last(self) -> Key:
+        """No key is after it."""
+
+
+Item = TypeVar("Item", bound=Ranged)
+
+
+def components(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """What is connected by keys in common, directly or by way of others, in order of key; of equals, as given."""
+    component: list[Item] = []
+    last: Key = ("", 0)
+    for item in sorted(items, key=lambda item: (item.first, item.last)):
+        if component and item.first > last:
+            yield component
+            component = []
+        last = max(last, item.last) if component else item.last
+        component.append(item)
+    if component:
+        yield component
 
 
 def _not_before(rows: pa.RecordBatch, key: Key) -> pa.BooleanArray:

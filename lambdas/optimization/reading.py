@@ -73,6 +73,13 @@ def fetch(s3: Any, bucket: str, file: SourceFile, keys: KeyRange, path: Path) ->
     return Copy(file, path, row_groups)
 
 
+def copies(s3: Any, bucket: str, files: Iterable[SourceFile], keys: KeyRange, folder: Path) -> Iterator[Copy]:
+    """What a task needs of each file that may have rows of the range, some fetched ahead. Raises FileMismatch."""
+    numbered = ((number, file) for number, file in enumerate(files) if keys.meets(file.first, file.last))
+    for _, copy in ahead(lambda entry: fetch(s3, bucket, entry[1], keys, folder / f"{entry[0]}.parquet"), numbered):
+        yield copy
+
+
 def rows(copy: Copy, keys: KeyRange, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """The rows of the range, some at a time, null where the file lacks a column of the schema.
 

@@ -65,12 +65,9 @@ class Rewriter(msgspec.Struct, frozen=True):
         return result
 
     def _files(self, store: Store, group: Group, name: str, folder: Path) -> Files:
-        def publish(key: str, path: Path) -> None:
-            with path.open("rb") as file:
-                store.write(key, file)
-
         file_bytes = int(self.file_bytes * MOST_OF_TARGET)
-        return Files(Format(group.metrics, self.partition_by, file_bytes, self.bloom_filter), name, folder, publish)
+        layout = Format(group.metrics, self.partition_by, file_bytes, self.bloom_filter)
+        return Files(layout, name, folder, store.write_file)
 
 
 class Tally:
