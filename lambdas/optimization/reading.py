@@ -45,16 +45,6 @@ def rows_schema(metrics: Sequence[str]) -> pa.Schema:
     return pa.schema([pa.field(field.name, pa.int64() if field.name in _TIMES else field.type) for field in fields])
 
 
-def copies(s3: Any, bucket: str, files: Iterable[SourceFile], keys: KeyRange, folder: Path) -> Iterator[Copy]:
-    """What a task needs of each file, in their order, some fetched ahead: together about as large as its output.
-
-    Raises FileMismatch for a file that is not the one that was planned.
-    """
-    numbered = ((number, file) for number, file in enumerate(files) if keys.meets(file.first, file.last))
-    for _, copy in ahead(lambda entry: fetch(s3, bucket, entry[1], keys, folder / f"{entry[0]}.parquet"), numbered):
-        yield copy
-
-
 def fetch(s3: Any, bucket: str, file: SourceFile, keys: KeyRange, path: Path) -> Copy:
     """Copy what the rows of the range are in. Raises FileMismatch for a file that is not the one that was planned."""
     with path.open("wb", buffering=0) as copy:

@@ -80,13 +80,15 @@ def stage(store: Store, folder: Path, name: str, readings: Iterable[Reading]) ->
 class Hot:
     """A run that has one group of staged readings, and its hot table."""
 
-    def __init__(self, folder: Path, s3: Any, dynamodb: Any, settings: HotTable, table: str = "hot") -> None:
+    def __init__(
+        self, folder: Path, s3: Any, dynamodb: Any, settings: HotTable, table: str = "hot", bucket: str = BUCKET
+    ) -> None:
         self.folder = folder
-        self.store = Store(s3, BUCKET)
+        self.store = Store(s3, bucket)
         self.dynamodb = dynamodb
         self.items = Items(settings)
         self.clock = Clock()
-        self.writer = HotWriter(s3, BUCKET, dynamodb, table, settings, "day", 4, self.clock, self.clock.sleep)
+        self.writer = HotWriter(s3, bucket, dynamodb, table, settings, "day", 4, self.clock, self.clock.sleep)
         self._files: tuple[SourceFile, ...] = ()
 
     def plan(self, max_rate: int = 400, run_id: str = "run") -> None:
