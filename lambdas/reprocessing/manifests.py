@@ -55,6 +55,22 @@ class Plan(msgspec.Struct, frozen=True):
     frozen_bytes: int
 
 
+class Restoring(msgspec.Struct, frozen=True):
+    """`restoring.json`: how far a run is with `frozen.jsonl`, whose objects it goes through in their order.
+
+    Of `requested` objects S3 makes copies or has them; the first `restored` of them are known to be readable. Times are
+    ISO-8601: the last request was `requested_at`. `refused` counts objects that cannot be restored, of which
+    `reasons` has the first, each with its reason.
+    """
+
+    requested_at: str
+    looked_at: str
+    requested: int = 0
+    restored: int = 0
+    refused: int = 0
+    reasons: tuple[str, ...] = ()
+
+
 class Claim(msgspec.Struct, frozen=True):
     """`ledger/reprocess/claims/<execution>.json`: an execution that changes a range, or undoes a change of it.
 
