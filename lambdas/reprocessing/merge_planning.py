@@ -14,7 +14,7 @@ from pyiceberg.table import Table
 
 from compaction.ahead import ahead
 from compaction.errors import InvalidInput
-from compaction.lake_table import LakeTable, committed
+from compaction.lake_table import LakeTable
 from compaction.store import Store
 from optimization.choosing import parts
 from optimization.keeping import metrics_of
@@ -25,7 +25,6 @@ from reprocessing.decoded import decoded, planned_tasks
 from reprocessing.grouping import Meeting, Part, Together, new_part, old_part, together
 from reprocessing.manifests import (
     MERGE_ID_PROPERTY,
-    RUN_ID_PROPERTY,
     Committed,
     MergeTask,
     Plan,
@@ -34,8 +33,9 @@ from reprocessing.manifests import (
     merge_plan_key,
     missing_key,
 )
-from reprocessing.request import Request
+from reprocessing.request import Request, writes_table
 from reprocessing.runs import plan_by
+from reprocessing.snapshots import published
 from reprocessing.sources import sources_of
 from reprocessing.touching import touched
 
@@ -79,11 +79,8 @@ class MergePlanner(msgspec.Struct, frozen=True):
         body = self.store.read(committed_key(run_id))
         if body is not None:
             return msgspec.json.decode(body, type=Committed).merge_id
-        for run in committed(table, RUN_ID_PROPERTY) if table else ():
-            snapshot = table.snapshot_by_id(run.snapshot_id) if table and run.run_id == run_id else None
-            if snapshot is not None and snapshot.summary is not None:
-                return snapshot.summary.additional_properties.get(MERGE_ID_PROPERTY)
-        return None
+        snapshot = published(table, run_id) if table else None
+        return snapshot.summary.get(MERGE_ID_PROPERTY) if snapshot else None
 
     def _write(self, plan: Plan, merge_id: str, table: Table | None) -> dict[str, str]:
         encode = msgspec.json.Encoder().encode
@@ -118,7 +115,7 @@ class MergePlanner(msgspec.Struct, frozen=True):
             self._location,
             request.scope,
             lambda span, placed: meeting is None or meeting.has(span, placed),
-            is_strict=_writes_table(request),
+            is_strict=writes_table(request),
         ):
             yield old_part(span, placed, source(placed, self._location))
 
@@ -127,9 +124,9 @@ class MergePlanner(msgspec.Struct, frozen=True):
 
         Where nothing is written to the table, all that was decoded is compared with it.
         """
-        compares_all = not _writes_table(plan.request)
+        compares_all = not writes_table(plan.request)
         writes_hot = plan.request.mode == "apply"
-        for result in decoded(self.store, plan):
+        for _, result in decoded(self.store, plan):
             for staged in result.files:
                 if staged.to_table or compares_all:
                     yield new_part("staged", staged.file, self.table.partition_by)
@@ -157,11 +154,6 @@ class MergePlanner(msgspec.Struct, frozen=True):
 def _replaces(request: Request) -> bool:
     """Whether the table's rows give way: not to what was rejected or never stored before, which joins them."""
     return request.source == "archive" and request.failed_tasks_of is None
-
-
-def _writes_table(request: Request) -> bool:
-    """Whether the run, or the one that it is the trial of, writes to the table."""
-    return "table" in request.targets and request.mode != "backtest"
 
 
 def _refuse_large(tasks: int) -> None:
