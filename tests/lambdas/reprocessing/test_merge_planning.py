@@ -90,7 +90,7 @@ def test_before_there_is_a_table_what_was_decoded_is_merged_alone(memory_lake: L
     run.decode([*first, Row("a", AT_MS + DAY_MS)], ["one"])
     run.decode(last, ["two"])
 
-    answer = run.planner(file_bytes=4000).plan("run", 0)
+    answer = run.planner(file_bytes=3000).plan("run", 0)
 
     assert answer == {
         "run_id": "run",
