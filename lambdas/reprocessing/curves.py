@@ -25,6 +25,8 @@ BUCKETS: Final = 240
 FILES: Final = 2_000
 """Read for all curves together: minutes."""
 
+_CUT: Final = f"The charts end early: the range is in more than {FILES:,} files, which is what a report reads."
+
 
 class Curve(msgspec.Struct, frozen=True):
     """A device's metric from `start_ms` on and before `end_ms`, bucket by bucket, None where there is no reading."""
@@ -44,10 +46,10 @@ class Curve(msgspec.Struct, frozen=True):
 
 
 class Curves(NamedTuple):
-    """Curves; `complete` is False when they end early, because there were more than FILES files to read."""
+    """Curves, and a sentence where they are not all that was asked for."""
 
     curves: tuple[Curve, ...]
-    complete: bool
+    but: str = ""
 
 
 class Reader(msgspec.Struct, frozen=True):
@@ -69,12 +71,12 @@ class Reader(msgspec.Struct, frozen=True):
                 keys = KeyRange((device_id, scope.start_ms), (device_id, scope.end_ms))
                 files += sum(keys.meets(file.first, file.last) for file in (*group.old, *group.staged))
                 if files > FILES:
-                    return Curves(tuple(one.curve() for one in drawn), complete=False)
+                    return Curves(tuple(one.curve() for one in drawn), _CUT)
                 of_device = [one for one in drawn if one.series.device_id == device_id]
                 for before, after in self._compared(group, scope, keys):
                     for one in of_device:
                         one.add(before, after)
-        return Curves(tuple(one.curve() for one in drawn), complete=True)
+        return Curves(tuple(one.curve() for one in drawn))
 
     def _groups(self, tasks: Iterable[MergeTask]) -> Iterator[MergeGroup]:
         """The groups of tasks, each once; the tasks of a group follow each other."""

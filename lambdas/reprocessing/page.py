@@ -16,7 +16,7 @@ from markupsafe import Markup
 from reprocessing.alarms import HOUR_MS
 from reprocessing.charts import bands, bars
 from reprocessing.curves import Curve, Curves
-from reprocessing.manifests import Alarm
+from reprocessing.manifests import Alarm, Alarms
 from reprocessing.report import Report
 from sensors.settings import Threshold
 
@@ -60,30 +60,24 @@ def render(report: Report, curves: Curves, units: Mapping[str, str]) -> str:
         alarms_chart=_alarms(report),
         alarm_counts=_counts(report),
         curves=[_curve(one, units) for one in curves.curves if one.span is not None],
-        curves_complete=curves.complete,
+        but=curves.but,
         units=units,
     )
 
 
 def headline(report: Report) -> str:
     """What came of it, in a sentence."""
-    readings = report.readings
+    readings, given = report.readings, report.alarms_given
     if report.outcome == "refused":
-        return f"Refused: nothing was published. {number(readings.before)} readings would have become fewer."
-    differing = [
-        f"{number(count)} {word}"
-        for word, count in (("changed", readings.changed), ("added", readings.added), ("gone", readings.vanished))
-        if count
-    ]
-    if report.mode == "backtest":
-        given = report.alarms_given.total if report.alarms_given else 0
-        return f"Back-test: {number(given)} alarms by the given rules, {number(report.alarms_after.total)} by those of now."
-    did = "Applied" if report.outcome == "applied" else "Dry run, nothing was written"
-    return (
-        f"{did}: of {number(readings.before)} readings, {', '.join(differing)}."
-        if differing
-        else f"{did}: no reading differs."
-    )
+        fewer = number(readings.before - readings.after)
+        return f"Refused, nothing was published: there would be {fewer} readings fewer."
+    if given is not None:
+        now = number(report.alarms_after.total)
+        return f"Back-test: {number(given.total)} alarms by the given rules, {now} by those of now."
+    did = "Applied" if report.outcome == "applied" else "Dry run"
+    counts = (("changed", readings.changed), ("added", readings.added), ("gone", readings.vanished))
+    said = ", ".join(f"{number(count)} {word}" for word, count in counts if count) or "none differs"
+    return f"{did}: of {number(readings.before)} readings, {said}."
 
 
 def number(value: int) -> str:
@@ -157,43 +151,43 @@ def _curve(curve: Curve, units: Mapping[str, str]) -> Drawn:
     low, high = curve.span or (0.0, 0.0)
     unit = units.get(curve.metric, "")
     title = f"{curve.metric} of {curve.device_id}"
-    svg = bands(f"{title}, before and after", [("before", curve.before), ("after", curve.after)], low, high)
     return Drawn(
-        svg, title, f"{amount(high)} {unit}", f"{amount(low)} {unit}", moment(curve.start_ms), moment(curve.end_ms)
+        svg=bands(f"{title}, before and after", [("before", curve.before), ("after", curve.after)], low, high),
+        title=title,
+        high=f"{amount(high)} {unit}",
+        low=f"{amount(low)} {unit}",
+        start=moment(curve.start_ms),
+        end=moment(curve.end_ms),
     )
 
 
 def _days(report: Report) -> Drawn | None:
-    if not report.days:
+    days = report.days
+    if not days:
         return None
-    named = _at_most(
-        BARS, [("before", [day.before for day in report.days]), ("after", [day.after for day in report.days])]
-    )
-    title = "Readings by day, before and after"
-    return _bars(title, named, report.days[0].day, report.days[-1].day)
+    named = [("before", [day.before for day in days]), ("after", [day.after for day in days])]
+    return _bars("Readings by day, before and after", _at_most(BARS, named), days[0].day, days[-1].day)
 
 
 def _alarms(report: Report) -> Drawn | None:
     """Alarms over time: of a back-test those of given rules beside those of now, else before and after."""
-    given = report.alarms_given
-    pair = (
-        (("after", report.alarms_after), ("given", given))
-        if given
-        else (("before", report.alarms_before), ("after", report.alarms_after))
-    )
-    hours = [hour for _, alarms in pair for hour in alarms.by_hour]
+    sides: list[tuple[str, Alarms]] = [("before", report.alarms_before), ("after", report.alarms_after)]
+    what = "before and after"
+    if report.alarms_given is not None:
+        sides = [("after", report.alarms_after), ("given", report.alarms_given)]
+        what = "by the rules of now and by those given"
+    hours = [hour for _, alarms in sides for hour in alarms.by_hour]
     if not hours:
         return None
-    first, last = min(hours), max(hours)
-    step = -(-(last - first + 1) // BARS)
+    first, end = min(hours), max(hours) + 1
+    step = -(-(end - first) // BARS)
     named = []
-    for name, alarms in pair:
-        values = [0] * ((last - first) // step + 1)
+    for name, alarms in sides:
+        values = [0] * -(-(end - first) // step)
         for hour, count in alarms.by_hour.items():
             values[(hour - first) // step] += count
         named.append((name, values))
-    what = "by the rules of now, and by those given" if given else "before and after"
-    return _bars(f"Alarms over time, {what}", named, moment(first * HOUR_MS), moment((last + 1) * HOUR_MS))
+    return _bars(f"Alarms over time, {what}", named, moment(first * HOUR_MS), moment(end * HOUR_MS))
 
 
 def _bars(title: str, named: Sequence[tuple[str, Sequence[int]]], start: str, end: str) -> Drawn:

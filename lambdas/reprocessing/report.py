@@ -92,18 +92,24 @@ class Hot(msgspec.Struct, frozen=True):
 
 
 class Written(msgspec.Struct, frozen=True):
-    """What was published: rows and files taken out of the table and put into it, and the new files' bytes."""
+    """What was published: rows and files taken out of the table and put into it.
+
+    Where nothing was to be published, it is what would have been; of a refused run it is nothing.
+    """
 
     rows_replaced: int
     rows_written: int
     files_replaced: int
     files_written: int
-    bytes_written: int
 
 
 class Alerts(msgspec.Struct, frozen=True):
-    """Alarms that are new: raised by readings as they are now, and not by those before. `sent` are published."""
+    """Alarms that are new: readings as they are now raise them, and those before raised none by the rule at the time.
 
+    `sent` are published. `compared` are those alarms that were looked at: the first ones, when there are very many.
+    """
+
+    compared: int
     new: int
     sent: int
 

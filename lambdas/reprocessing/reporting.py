@@ -77,8 +77,8 @@ class Results:
         self._plan = plan
         self._merge_id = merge_id
 
-    def sums(self) -> Sums:
-        """All sums. Raises ResultMissing when a task has left no result."""
+    def sums(self, hot_merge_id: str) -> Sums:
+        """All sums; the hot table may have been written by another merge. Raises ResultMissing for a missing result."""
         changes = Totals()
         for result in self._merged():
             changes.add(result.changes)
@@ -94,7 +94,7 @@ class Results:
             alarms_before=changes.alarms_before.finish(),
             alarms_after=changes.alarms_after.finish(),
             alarms_given=changes.alarms_given.finish() if changes.has_given else None,
-            hot=self._hot(),
+            hot=self._hot(hot_merge_id),
         )
 
     def merge_tasks(self) -> Iterator[MergeTask]:
@@ -149,11 +149,12 @@ class Results:
         missing = self._lines(missing_key(self._plan.run_id), str)
         return causes(vanished, missing, self._objects()) if vanished else {}
 
-    def _hot(self) -> Hot | None:
+    def _hot(self, merge_id: str) -> Hot | None:
         request = self._plan.request
         if request.mode != "apply" or "hot" not in request.targets:
             return None
-        keys = (hot_key(self._plan.run_id, self._merge_id, task.task_id) for task in self.merge_tasks())
+        tasks = self._lines(merge_plan_key(self._plan.run_id, merge_id), MergeTask)
+        keys = (hot_key(self._plan.run_id, merge_id, task.task_id) for task in tasks)
         sums: Counter[str] = Counter()
         for _, body in ahead(self._store.read, keys):
             if body is not None:
