@@ -12,17 +12,17 @@ from reprocessing.manifests import RUNS_PREFIX
 _FOLDERS: Final = (compact.RUNS_PREFIX, RUNS_PREFIX)
 
 
-class _Task(msgspec.Struct):
+class _Task(msgspec.Struct, frozen=True):
     """A task of either machine; those that merge name no objects."""
 
     objects: tuple[PlannedObject, ...] = ()
 
 
-class _Input(msgspec.Struct):
+class _Input(msgspec.Struct, frozen=True):
     task: _Task = _Task()
 
 
-class _Child(msgspec.Struct, rename="pascal"):
+class _Child(msgspec.Struct, frozen=True, rename="pascal"):
     """A failed execution of a map; its input is JSON within the JSON.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html
