@@ -96,7 +96,7 @@ class Restorer(msgspec.Struct, frozen=True):
         return Store(self.s3, self.processed_bucket)
 
     def _so_far(self, plan: Plan, now: datetime) -> Restoring:
-        """How far the run is; at the beginning when it was through, had failed, or has not been looked after for long."""
+        """How far the run is; at the beginning when it was through, has failed, or nobody has looked for long."""
         anew = Restoring(requested_at=now.isoformat(), looked_at=now.isoformat())
         body = self._store.read(restoring_key(plan.run_id))
         if body is None:

@@ -245,6 +245,17 @@ def test_a_restore_is_waited_for_until_well_after_what_aws_says_in_a_bounded_num
     assert frozen.look()["waiting"] == 2
 
 
+def test_objects_that_were_asked_for_late_have_as_long_as_the_first() -> None:
+    frozen = Frozen(20, tier="Expedited")
+    frozen.s3.takes = timedelta(minutes=40)
+    clock = iter([900.0] * 10)
+    assert frozen.look(lambda: next(clock, 0.0))["waiting"] == 20
+    assert len(frozen.s3.requests) < 20
+    frozen.s3.now += timedelta(minutes=30)
+
+    assert list(frozen.looks())[-1]["waiting"] == 0
+
+
 def test_s3_that_never_takes_the_request_is_given_up_too() -> None:
     frozen = Frozen(1, tier="Expedited")
     frozen.s3.refusals[frozen.keys[0]] = ["GlacierExpeditedRetrievalNotAvailable"]
