@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from reprocessing.costs import Estimate, Thaw
 from reprocessing.curves import Curve, Curves
 from reprocessing.manifests import Alarm, AlarmCount, Alarms, MetricChange, Series
 from reprocessing.report import (
@@ -68,7 +69,7 @@ def report(**changes: Any) -> Report:
         "alerts": Alerts(6, 0, 0),
         "hot": Hot(12_000, 4_000, 3, 200),
         "written": Written(604_012, 604_100, 14, 7),
-        "cost_usd": 0.0231,
+        "estimate": Estimate(400, 0.0231, Thaw(1, 4_200_000, 5.0, 0.0001, 0)),
     }
     return Report(**(fields | changes))
 

@@ -12,7 +12,7 @@ from reprocessing import page
 from reprocessing.charts import bands, bars
 from reprocessing.curves import Curves
 from reprocessing.manifests import Alarm, AlarmCount, Alarms, MetricChange
-from reprocessing.page import amount, headline, moment, period, render, size
+from reprocessing.page import amount, headline, moment, period, render, size, usd
 from reprocessing.report import Device, Readings, Refusal, Report
 from tests.lambdas.report_reprocess import sample
 
@@ -121,7 +121,7 @@ def test_what_a_table_has_no_room_for_is_said(monkeypatch: pytest.MonkeyPatch) -
 def test_a_run_over_nothing_has_a_page_too() -> None:
     nothing = Alarms(0, ())
     empty = sample.report(
-        days=(), devices=(), metrics={}, alarms_before=nothing, alarms_after=nothing, readings=Readings(), cost_usd=None
+        days=(), devices=(), metrics={}, alarms_before=nothing, alarms_after=nothing, readings=Readings()
     )
 
     assert "none differs" in render(empty, Curves(()), {})
@@ -132,6 +132,7 @@ def test_numbers_are_written_as_people_read_them() -> None:
     assert (period(0), period(59), period(451), period(90_061)) == ("0 s", "59 s", "7 min 31 s", "1 d 1 h")
     assert (moment(0), moment(1_500)) == ("1970-01-01 00:00:00", "1970-01-01 00:00:01.500")
     assert moment(2**62) == f"{2**62} ms"
+    assert (usd(0.02314), usd(1234.5)) == ("$0.0231", "$1,234.50")
     assert (amount(20.0), amount(1234567.8), amount(1e-9)) == ("20", "1.23457e+06", "1e-09")
 
 
