@@ -18,6 +18,7 @@ from reprocessing.manifests import (
     LedgerEntry,
     Taken,
     claim_key,
+    committed_key,
     ledger_key,
     undone_key,
 )
