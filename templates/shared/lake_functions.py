@@ -51,6 +51,11 @@ def lake_function(
     )
 
 
+def objects(lake: Lake, keys: str, *actions: object) -> Statement:
+    """Actions on objects of the processed bucket."""
+    return iam.allow(iam.objects_arn(lake.processed, keys), *actions)
+
+
 def catalog(database: object, *actions: object) -> list[Statement]:
     """Actions on a table of the lake; Glue checks them on the catalog, the database and the table."""
     return [
