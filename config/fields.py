@@ -15,6 +15,7 @@ RESERVED_NAMES = frozenset(
         "payload_b64",
         "processed_at",
         "received_at",
+        "reprocessed_by",
         "sensor_id",
         "sensor_type",
         "sensor_type_shard",

@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Estimate, start or follow a compaction."""
-    return running.run(given, MACHINE)
+    return running.run(given, MACHINE, DRY_RUN)
 
 
 def would_compact(stack: Stack, run_input: dict[str, str]) -> dict[str, Any]:
@@ -81,4 +81,5 @@ def _nothing() -> str:
     )
 
 
-MACHINE = running.Machine("compact", "CompactStateMachineArn", would_compact, _show_dry_run, _show_report, did)
+MACHINE = running.Machine("compact", "CompactStateMachineArn", _show_report, did)
+DRY_RUN = running.DryRun(would_compact, _show_dry_run)

@@ -17,12 +17,13 @@ _EVENTS = 100  # more than a state has between its first try and its last
 
 @dataclasses.dataclass(frozen=True)
 class Tasks:
-    """Tasks of an execution's map by what became of them."""
+    """Tasks of the map that an execution has begun last, by what became of them; `map` is the map's name."""
 
     total: int
     done: int
     running: int
     failed: int
+    map: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,24 +59,40 @@ def progress(states: Any, arn: str) -> Progress:
 
 
 def output(states: Any, arn: str) -> dict[str, Any]:
-    """What a succeeded execution answered, with its `run_id`, `status` and the `seconds` it took."""
+    """What a succeeded execution answered, with its `status` and the `seconds` it took.
+
+    `run_id` is the execution's name, unless it answers another: a run that it has carried on.
+    """
     found = describe(states, arn)
     taken = (found["stopDate"] - found["startDate"]).total_seconds()
     answer: dict[str, Any] = json.loads(found["output"])
-    return {**answer, "run_id": found["name"], "status": found["status"], "seconds": round(taken, 1)}
+    return {"run_id": found["name"], **answer, "status": found["status"], "seconds": round(taken, 1)}
 
 
-def failure(states: Any, arn: str, command: str) -> OpsError:
-    """Why an execution has failed, its failed tasks included, and what to do; `command` starts another."""
+def state_data(states: Any, arn: str) -> dict[str, Any]:
+    """What the state that was entered last has been given; empty before the first."""
+    history = states.get_execution_history(
+        executionArn=arn, reverseOrder=True, maxResults=_EVENTS, includeExecutionData=True
+    )
+    entered = (event["stateEnteredEventDetails"] for event in history["events"] if "stateEnteredEventDetails" in event)
+    data: dict[str, Any] = next((json.loads(details["input"]) for details in entered), {})
+    return data
+
+
+def failure(states: Any, arn: str, again: str, way_back: str) -> OpsError:
+    """Why an execution has failed, its failed tasks included, and what to do.
+
+    The command `again` starts another, `way_back` shows this one.
+    """
     execution = describe(states, arn)
-    error, cause = execution.get("error") or execution["status"], _message(execution.get("cause", ""))
-    tasks = list(_failed_tasks(states, arn))
+    error, cause = execution.get("error") or execution["status"], sentence(execution.get("cause", ""))
+    tasks = list(failed_tasks(states, arn))
     lines = [f"  task {task_id}: {name}: {message}" for task_id, name, message in tasks[:_SHOWN_TASKS]]
     found = _tasks(states, arn)
     if found is not None and found.failed > len(lines):
         lines.append(f"  {found.failed} of {found.total} tasks failed")
     todo = advice([error, *(name for _, name, _ in tasks)])
-    said = [f"The run {execution['name']} failed. {error}: {cause}", *lines, *_ways_on(todo, arn, command)]
+    said = [f"The run {execution['name']} failed. {error}: {cause}", *lines, *_ways_on(todo, arn, again, way_back)]
     return OpsError("\n".join(said))
 
 
@@ -89,28 +106,32 @@ def _state(states: Any, arn: str) -> str | None:
 
 
 def _tasks(states: Any, arn: str) -> Tasks | None:
-    runs = states.list_map_runs(executionArn=arn)["mapRuns"]
+    runs = _maps(states, arn)
     if not runs:
         return None
-    counts = states.describe_map_run(mapRunArn=runs[0]["mapRunArn"])["itemCounts"]
+    counts = states.describe_map_run(mapRunArn=runs[-1])["itemCounts"]
     failed = counts["failed"] + counts["timedOut"] + counts["aborted"]
-    return Tasks(counts["total"], counts["succeeded"], counts["running"], failed)
+    return Tasks(counts["total"], counts["succeeded"], counts["running"], failed, runs[-1])
 
 
-def _failed_tasks(states: Any, arn: str) -> Iterator[tuple[str, str, str]]:
+def _maps(states: Any, arn: str) -> list[str]:
+    """The map runs of an execution, in the order in which they have begun."""
+    runs = states.list_map_runs(executionArn=arn)["mapRuns"]
+    return [run["mapRunArn"] for run in sorted(runs, key=lambda run: run["startDate"])]
+
+
+def failed_tasks(states: Any, arn: str) -> Iterator[tuple[str, str, str]]:
     """Task, error and sentence of some failed tasks, those first that failed by themselves."""
-    for run in states.list_map_runs(executionArn=arn)["mapRuns"]:
+    for run in _maps(states, arn)[-1:]:
         for status in _FAILED_TASKS:
-            listed = states.list_executions(mapRunArn=run["mapRunArn"], statusFilter=status, maxResults=_SHOWN_TASKS)[
-                "executions"
-            ]
+            listed = states.list_executions(mapRunArn=run, statusFilter=status, maxResults=_SHOWN_TASKS)["executions"]
             for item in listed:
                 child = states.describe_execution(executionArn=item["executionArn"])
                 task_id = json.loads(child["input"])["task"]["task_id"]
-                yield task_id, child.get("error") or status, _message(child.get("cause", ""))
+                yield task_id, child.get("error") or status, sentence(child.get("cause", ""))
 
 
-def _message(cause: str) -> str:
+def sentence(cause: str) -> str:
     """The sentence of a cause: a failed function's cause is JSON with the sentence in it."""
     try:
         return str(json.loads(cause)["errorMessage"])
@@ -118,14 +139,14 @@ def _message(cause: str) -> str:
         return cause
 
 
-def _ways_on(todo: str | None, arn: str, command: str) -> list[str]:
+def _ways_on(todo: str | None, arn: str, again: str, way_back: str) -> list[str]:
     """What to do, and the commands for it that apply."""
     if todo is None:
         todo = f"The functions' logs say more. {NEW_RUN}, or {REDRIVE} to go on where it stopped: both are safe."
     ways = [todo]
     if NEW_RUN in todo:
-        ways.append(f"  {command} --follow")
+        ways.append(f"  {again}")
     if REDRIVE in todo:
         ways.append(f"  aws stepfunctions redrive-execution --execution-arn {arn}")
-        ways.append(f"  {command} --follow {arn.rpartition(':')[2]}")
+        ways.append(f"  {way_back}")
     return ways

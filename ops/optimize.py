@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Estimate, start or follow a run."""
-    return running.run(given, MACHINE)
+    return running.run(given, MACHINE, DRY_RUN)
 
 
 def would_rewrite(stack: Stack, run_input: dict[str, str]) -> dict[str, Any]:
@@ -138,4 +138,5 @@ def _moment(epoch_ms: int) -> str:
     return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M}"
 
 
-MACHINE = running.Machine("optimize", "OptimizeStateMachineArn", _dry_run, _show_dry_run, _show_report, did)
+MACHINE = running.Machine("optimize", "OptimizeStateMachineArn", _show_report, did)
+DRY_RUN = running.DryRun(_dry_run, _show_dry_run)

@@ -1,10 +1,10 @@
-"""What `compact` and `optimize` have in common: a run that is estimated, started, followed and told."""
+"""What the commands of the state machines have in common: a run that is started, followed and told."""
 
 import argparse
 import json
 import secrets
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -14,27 +14,37 @@ from compaction.errors import InvalidInput
 from compaction.hours import window_of
 from ops import executions
 from ops.errors import OpsError
-from ops.following import follow
+from ops.following import Details, follow, no_details
 from ops.stack import Stack, find
 
 Answer = dict[str, Any]
 
 
 class Machine(NamedTuple):
-    """A command's state machine: the stack's output with its ARN, and how the command's answers are told to people."""
+    """A command's state machine: the stack's output with its ARN, and how its runs are told to people.
+
+    `did` says in a line what a run has answered. `again` are the options that start another run like the one whose
+    input is given; `details` are further lines of the live progress.
+    """
 
     command: str
     output: str
-    dry_run: Callable[[Stack, dict[str, str]], Answer]
-    show_dry_run: Callable[[Answer], RenderableType]
     show_report: Callable[[Answer], RenderableType]
     did: Callable[[Answer], str]
+    again: Callable[[Answer], list[str]] = lambda _: ["--follow"]
+    details: Callable[[Stack], Details] = lambda _: no_details
+
+
+class DryRun(NamedTuple):
+    """How a machine's planner is asked what a run would do, and how its answer is told to people."""
+
+    ask: Callable[[Stack, dict[str, str]], Answer]
+    show: Callable[[Answer], RenderableType]
 
 
 def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     """The range of `what`, in the plural, whether only to look, whether to wait."""
-    parser.add_argument("--from", dest="start", metavar="ISO", help=f"the first of the {what}: 2026-11-21T09:00Z")
-    parser.add_argument("--to", dest="end", metavar="ISO", help=f"the end of the {what}, not included")
+    add_range(parser, what)
     parser.add_argument("--dry-run", action="store_true", help="only say what a run would do")
     parser.add_argument(
         "--follow",
@@ -45,30 +55,72 @@ def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     )
 
 
-def run(given: argparse.Namespace, machine: Machine) -> int:
+def add_range(parser: argparse.ArgumentParser, what: str) -> None:
+    """The options `--from` and `--to`, of `what`, in the plural."""
+    parser.add_argument("--from", dest="start", metavar="ISO", help=f"the first of the {what}: 2026-11-21T09:00Z")
+    parser.add_argument("--to", dest="end", metavar="ISO", help=f"the end of the {what}, not included")
+
+
+def run(given: argparse.Namespace, machine: Machine, dry_run: DryRun) -> int:
     """Answer a dry run, start a run, follow one; 0 when that went well. Raises OpsError when not, or the run failed."""
     run_input = _input(given)
     stack = find(given.stack)
-    console = Console()
     if given.dry_run:
         with Console(stderr=True).status("Looking at what there is to do"):
-            answer = machine.dry_run(stack, run_input)
-        _tell(given, console, answer, machine.show_dry_run)
+            answer = dry_run.ask(stack, run_input)
+        tell(given, answer, dry_run.show)
         return 0
-    states = stack.client("stepfunctions")
-    run_id = given.follow or _start(states, stack.outputs[machine.output], run_input)
-    arn = executions.arn_of(stack.outputs[machine.output], run_id)
-    command = _command(given, machine)
-    way_back = f"{command} --follow {run_id}"
+    run_id = given.follow or start(stack, machine, run_input)
     if given.follow is None:
-        started = {"run_id": run_id, "execution_arn": arn, "status": "RUNNING"}
-        _tell(given, console, started, lambda _: f"Started {run_id}. Watch it with:  {way_back}")
-        return 0
-    executions.describe(states, arn)
-    if follow(states, arn, way_back) != "SUCCEEDED":
-        raise executions.failure(states, arn, command)
-    _tell(given, console, executions.output(states, arn), machine.show_report)
+        tell_started(given, stack, machine, run_id)
+    else:
+        tell(given, watch(given, stack, machine, run_id), machine.show_report)
     return 0
+
+
+def start(stack: Stack, machine: Machine, run_input: Mapping[str, Any]) -> str:
+    """Start an execution of the machine, and answer its name."""
+    run_id = f"manual-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+    states = stack.client("stepfunctions")
+    states.start_execution(stateMachineArn=stack.outputs[machine.output], name=run_id, input=json.dumps(run_input))
+    return run_id
+
+
+def tell_started(given: argparse.Namespace, stack: Stack, machine: Machine, run_id: str) -> None:
+    """Say that a run has begun, and how to watch it."""
+    arn = executions.arn_of(stack.outputs[machine.output], run_id)
+    watch_it = typed(given, machine.command, "--follow", run_id)
+    started = {"run_id": run_id, "execution_arn": arn, "status": "RUNNING"}
+    tell(given, started, lambda _: f"Started {run_id}. Watch it with:  {watch_it}")
+
+
+def watch(given: argparse.Namespace, stack: Stack, machine: Machine, run_id: str) -> Answer:
+    """Show a run until it ends, and answer what it did. Raises OpsError when there is none, or it has failed."""
+    states = stack.client("stepfunctions")
+    arn = executions.arn_of(stack.outputs[machine.output], run_id)
+    run_input = json.loads(executions.describe(states, arn)["input"])
+    way_back = typed(given, machine.command, "--follow", run_id)
+    if follow(states, arn, way_back, machine.details(stack)) != "SUCCEEDED":
+        again = typed(given, machine.command, *machine.again(run_input))
+        raise executions.failure(states, arn, again, way_back)
+    return executions.output(states, arn)
+
+
+def typed(given: argparse.Namespace, *words: str) -> str:
+    """A command as it is typed, for the stack of the one that was given."""
+    command, *options = words
+    stack = ["--stack", given.stack] if given.stack else []
+    return shlex.join(["python", "-m", "ops", command, *stack, *options])
+
+
+def tell(given: argparse.Namespace, answer: Answer, show: Callable[[Answer], RenderableType]) -> None:
+    """Print an answer, for people or for programs."""
+    if given.json:
+        print(json.dumps(answer))
+    else:
+        shown = show(answer)
+        # a command is copied in one piece
+        Console().print(shown, highlight=False, soft_wrap=isinstance(shown, str))
 
 
 def _input(given: argparse.Namespace) -> dict[str, str]:
@@ -83,25 +135,3 @@ def _input(given: argparse.Namespace) -> dict[str, str]:
     except InvalidInput as error:
         raise OpsError(f"--{error}") from None
     return run_input
-
-
-def _start(states: Any, machine_arn: str, run_input: dict[str, str]) -> str:
-    run_id = f"manual-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
-    states.start_execution(stateMachineArn=machine_arn, name=run_id, input=json.dumps(run_input))
-    return run_id
-
-
-def _command(given: argparse.Namespace, machine: Machine) -> str:
-    """The command as it is typed, for this stack."""
-    stack = ["--stack", given.stack] if given.stack else []
-    return shlex.join(["python", "-m", "ops", machine.command, *stack])
-
-
-def _tell(
-    given: argparse.Namespace, console: Console, answer: Answer, show: Callable[[Answer], RenderableType]
-) -> None:
-    if given.json:
-        print(json.dumps(answer))
-    else:
-        shown = show(answer)
-        console.print(shown, highlight=False, soft_wrap=isinstance(shown, str))  # a command is copied in one piece

@@ -22,15 +22,18 @@ class Arranged(NamedTuple):
 def arrange(rows: pa.Table, partition_ms: int) -> Arranged:
     """Sort rows by partition and key, and leave out duplicates; times are in milliseconds (see `columns.rows_schema`).
 
-    Of rows with equal device and time the last received stays; of those received in the same millisecond, the last in
-    the order given. It is the rule of `sensors.dedupe`, on columns.
+    Of rows with equal device and time the last received stays; of those received in the same millisecond, the one of
+    the last `source_object`; of those of one object, or where rows have no such column, the last in the order given. It
+    is the rule of `sensors.dedupe`, on columns.
     """
     rows = rows.combine_chunks()
     keys = _sort_keys(rows, partition_ms)
-    order = pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names])  # keeps the order of equals
+    order = _sorted(keys)
     stays = _last_of_each(keys, order)
-    if pc.all(stays).as_py():
+    if pc.all(stays, min_count=0).as_py():
         return Arranged(rows.take(order), rows.slice(0, 0))
+    if "source_object" in rows.column_names:
+        order = _by_source(rows, keys, order, stays)
     return Arranged(rows.take(order.filter(stays)), rows.take(order.filter(pc.invert(stays))))
 
 
@@ -58,6 +61,20 @@ def _ranks(names: pa.StringArray) -> pa.Int64Array:
     encoded = names.dictionary_encode()
     by_name = pc.array_sort_indices(encoded.dictionary)
     return pc.array_sort_indices(by_name).cast(pa.int64()).take(encoded.indices)
+
+
+def _sorted(keys: pa.Table) -> pa.Array:
+    return pc.sort_indices(keys, [(name, "ascending") for name in keys.column_names])  # keeps the order of equals
+
+
+def _by_source(rows: pa.Table, keys: pa.Table, order: pa.Array, stays: pa.BooleanArray) -> pa.Array:
+    """The order with rows that share a key sorted by their source too, in the places that they have together."""
+    follows = pa.concat_arrays([pa.array([False]), pc.invert(stays[:-1])])
+    shares = pc.or_(pc.invert(stays), follows)
+    sharing = order.filter(shares)
+    sources = _ranks(rows["source_object"].combine_chunks().take(sharing))
+    resorted = sharing.take(_sorted(keys.take(sharing).append_column("source", sources)))
+    return pc.replace_with_mask(order, shares, resorted)
 
 
 def _last_of_each(keys: pa.Table, order: pa.Array) -> pa.BooleanArray:

@@ -1,6 +1,6 @@
 """The Iceberg table `readings`: made, kept up with the settings, extended and rewritten, each in one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -16,6 +16,7 @@ from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform, Transform
 from pyiceberg.types import DoubleType, MapType, NestedField, StringType, TimestamptzType
 
+from compaction import runs
 from compaction.ahead import ahead
 from compaction.columns import table_schema
 from compaction.errors import FileMismatch
@@ -98,11 +99,18 @@ class LakeTable(msgspec.Struct, frozen=True):
                 mapping = metadata.schema().name_mapping.model_dump_json()
                 transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: mapping})
             added = ahead(lambda path: parquet_file_to_data_file(table.io, metadata, path), paths)
-            with transaction.update_snapshot(snapshot_properties=dict(properties)).overwrite() as overwrite:
-                for _, file in added:
-                    overwrite.append_data_file(file)
-                for file in files:
-                    overwrite.delete_data_file(file)
+            _overwrite(transaction, files, (file for _, file in added), properties)
+        return self._published(table)
+
+    def put_back(
+        self, table: Table, files: Sequence[DataFile], former: Sequence[DataFile], properties: Mapping[str, str]
+    ) -> int:
+        """Take data files out of the table and put former ones in, as manifests have described them; the snapshot's id.
+
+        `former` are of the table's partitioning of today. Raises CommitFailedException as `extend` does.
+        """
+        with _transaction(table) as transaction:
+            _overwrite(transaction, files, former, properties)
         return self._published(table)
 
     def _published(self, table: Table) -> int:
@@ -136,29 +144,41 @@ class LakeTable(msgspec.Struct, frozen=True):
                 spec.add_field("measured_at", wanted, _partition_name(self.partition_by))
 
 
+def _overwrite(
+    transaction: Transaction, files: Iterable[DataFile], new: Iterable[DataFile], properties: Mapping[str, str]
+) -> None:
+    with transaction.update_snapshot(snapshot_properties=dict(properties)).overwrite() as overwrite:
+        for file in new:
+            overwrite.append_data_file(file)
+        for file in files:
+            overwrite.delete_data_file(file)
+
+
 def _transaction(table: Table) -> Transaction:
     """A transaction that is not rebased, even if somebody took the property from the table."""
     table.metadata.properties.update(_NO_REBASE)  # of what is loaded: nothing of it is written
     return table.transaction()
 
 
+def history(table: Table) -> list[Snapshot]:
+    """The snapshots that led to the table as it is, newest first."""
+    return runs.history(_snapshots(table), table.metadata.current_snapshot_id)
+
+
 def committed(table: Table, run_id_property: str = RUN_ID_PROPERTY) -> list[RunSnapshot]:
     """The runs in the table's history, newest first: those of the compaction, or with an id under another property."""
-    snapshots = (
-        Snapshot(
-            one.snapshot_id,
-            one.parent_snapshot_id,
-            one.sequence_number or 0,
-            one.summary.additional_properties if one.summary else {},
-        )
-        for one in table.metadata.snapshots
-    )
-    return published(snapshots, table.metadata.current_snapshot_id, run_id_property)
+    return published(_snapshots(table), table.metadata.current_snapshot_id, run_id_property)
 
 
 def snapshot_of(table: Table, run_id: str, run_id_property: str = RUN_ID_PROPERTY) -> int | None:
     """The snapshot that a run has published, or None when the table's history has none."""
     return next((run.snapshot_id for run in committed(table, run_id_property) if run.run_id == run_id), None)
+
+
+def _snapshots(table: Table) -> Iterator[Snapshot]:
+    for one in table.metadata.snapshots:
+        summary = one.summary.additional_properties if one.summary else {}
+        yield Snapshot(one.snapshot_id, one.parent_snapshot_id, one.sequence_number or 0, summary)
 
 
 def iceberg_schema(metrics: Sequence[str]) -> Schema:

@@ -87,23 +87,23 @@ def published(
     """The runs in the history of the snapshot `current`, newest first."""
     return [
         RunSnapshot(run_id, snapshot.snapshot_id, snapshot.summary)
-        for snapshot in _history(snapshots, current)
+        for snapshot in history(snapshots, current)
         if (run_id := snapshot.summary.get(run_id_property))
     ]
 
 
-def _history(snapshots: Iterable[Snapshot], current: int | None) -> list[Snapshot]:
-    """The snapshot, those that led to it, and all that are older than these: there expiry has broken the chain."""
+def history(snapshots: Iterable[Snapshot], current: int | None) -> list[Snapshot]:
+    """The snapshot `current`, those that led to it, and all older than these, where expiry has broken the chain."""
     by_age = sorted(snapshots, key=lambda one: -one.sequence_number)
-    history: list[Snapshot] = []
+    found: list[Snapshot] = []
     wanted = current
     for snapshot in by_age:
         if snapshot.snapshot_id == wanted:
-            history.append(snapshot)
+            found.append(snapshot)
             wanted = snapshot.parent_snapshot_id
-    if history:
-        history += [one for one in by_age if one.sequence_number < history[-1].sequence_number]
-    return history
+    if found:
+        found += [one for one in by_age if one.sequence_number < found[-1].sequence_number]
+    return found
 
 
 def settled_until(newest_first: Sequence[RunSnapshot]) -> datetime | None:

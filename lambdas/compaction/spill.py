@@ -1,7 +1,7 @@
 """Rows of any number in bounded memory: sorted runs on the function's disk, merged as they are read back."""
 
 import bisect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +80,8 @@ class SortedRuns:
         self._paths.append(path)
 
     def _merge(self, paths: list[Path]) -> Iterator[pa.Table]:
-        """Up to the smallest last key of what is loaded, all rows are at hand: these are arranged, and more loaded."""
-        runs = [_Run(path, self._partition_ms) for path in paths]
-        while loaded := [run for run in runs if run.rows is not None]:
-            bound = min(run.last for run in loaded)
-            yield self._arrange(pa.concat_tables([run.take_to(bound) for run in loaded]))
+        for pieces in side_by_side([_read(path) for path in paths], self._partition_ms):
+            yield self._arrange(pa.concat_tables([piece for piece in pieces if piece is not None]))
         for path in paths:
             path.unlink()
 
@@ -98,13 +95,28 @@ def _batches(rows: pa.Table) -> Iterator[pa.Table]:
         start += entry["counts"]
 
 
-class _Run:
-    """One sorted run, of which a batch at a time is loaded."""
+def side_by_side(streams: Sequence[Iterator[pa.RecordBatch]], partition_ms: int) -> Iterator[list[pa.Table | None]]:
+    """Rows of several streams, each in order, cut at keys in common: what each has there, None where it is at its end.
 
-    def __init__(self, path: Path, partition_ms: int) -> None:
+    Up to the smallest last key of what is loaded, all rows are at hand: these come out, and more are loaded.
+    """
+    walks = [_Walk(stream, partition_ms) for stream in streams]
+    while loaded := [walk for walk in walks if walk.rows is not None]:
+        bound = min(walk.last for walk in loaded)
+        yield [walk.take_to(bound) if walk.rows is not None else None for walk in walks]
+
+
+def _read(path: Path) -> Iterator[pa.RecordBatch]:
+    reader = pa.ipc.open_file(pa.OSFile(str(path)))
+    return (reader.get_batch(number) for number in range(reader.num_record_batches))
+
+
+class _Walk:
+    """A stream of rows in order, of which a batch at a time is loaded."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch], partition_ms: int) -> None:
         self._partition_ms = partition_ms
-        self._reader = pa.ipc.open_file(pa.OSFile(str(path)))
-        self._next = 0
+        self._batches = batches
         self.rows: pa.RecordBatch | None = None
         self.last: Key = (0, "", 0)
         self._load()
@@ -120,11 +132,9 @@ class _Run:
         return pa.Table.from_batches([rows.slice(0, count)])
 
     def _load(self) -> None:
-        self.rows = None
-        if self._next < self._reader.num_record_batches:
-            self.rows = self._reader.get_batch(self._next)
+        self.rows = next((rows for rows in self._batches if rows.num_rows), None)
+        if self.rows is not None:
             self.last = self._key(self.rows, self.rows.num_rows - 1)
-            self._next += 1
 
     def _key(self, rows: pa.RecordBatch, number: int) -> Key:
         measured_at = rows["measured_at"][number].as_py()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -48,6 +49,11 @@ class Store:
     def write(self, key: str, body: bytes | BinaryIO) -> None:
         """Write an object, replacing what was there."""
         self._s3.put_object(Bucket=self.bucket, Key=key, Body=body)
+
+    def write_file(self, key: str, path: Path) -> None:
+        """Write what a file of the disk holds."""
+        with path.open("rb") as file:
+            self.write(key, file)
 
     def metadata(self, key: str) -> dict[str, str] | None:
         """The metadata that an object was written with, or None when there is no object."""

@@ -7,15 +7,26 @@ Plan, results and archive are read side by side; only the files are kept, which 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from typing import Protocol
 
-import msgspec
-
-from compaction.ahead import ahead
-from compaction.errors import CountsDoNotBalance, ObjectChanged, ObjectMissing, ResultMismatch, ResultMissing
+from compaction.errors import CountsDoNotBalance, ObjectChanged, ObjectMissing, ResultMismatch
 from compaction.joining import beside
 from compaction.manifests import FileResult, PlannedObject, Report, Task, TaskResult, result_key
+from compaction.results import results
 from compaction.store import Store
 from sensors.counts import Counts, UnbalancedError
+
+
+class Tagged(Protocol):
+    """An object by key and entity tag."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+
+    @property
+    def etag(self) -> str:
+        """Its entity tag."""
 
 
 def verify_results(store: Store, run_id: str, plan: Iterable[Task]) -> tuple[Report, list[FileResult]]:
@@ -26,24 +37,16 @@ def verify_results(store: Store, run_id: str, plan: Iterable[Task]) -> tuple[Rep
     tasks = objects = archive_bytes = 0
     counts = Counts()
     files: list[FileResult] = []
-    missing: list[str] = []
-    for task, body in ahead(lambda task: store.read(result_key(run_id, task.task_id)), plan):
+    for task, result in results(store, f"Run {run_id}", plan, lambda task_id: result_key(run_id, task_id), TaskResult):
         tasks += 1
-        if body is None:
-            missing.append(task.task_id)
-            continue
-        result = msgspec.json.decode(body, type=TaskResult)
-        _check_objects(run_id, task, result)
+        place = f"task {task.task_id} of run {run_id}"
+        check_own(place, (result.run_id, result.task_id), (run_id, task.task_id))
+        check_objects(place, task.objects, result.objects)
         _check_counts(result)
         objects += len(task.objects)
         archive_bytes += task.bytes
         counts += result.counts
         files += result.files
-    if missing:
-        raise ResultMissing(
-            f"Run {run_id} has no result of {len(missing)} of its {tasks} tasks, the first is task {missing[0]}. "
-            "Start a new run."
-        )
     return _report(run_id, tasks, objects, archive_bytes, counts, files), files
 
 
@@ -95,16 +98,19 @@ def _report(
     )
 
 
-def _check_objects(run_id: str, task: Task, result: TaskResult) -> None:
-    planned = Counter((item.key, item.etag) for item in task.objects)
-    reported = Counter((item.key, item.etag) for item in result.objects)
-    if (result.run_id, result.task_id, reported) == (run_id, task.task_id, planned):
-        return
-    key, etag = next(iter([*(planned - reported), *(reported - planned)]), ("", ""))
-    raise ResultMismatch(
-        f"The result of task {task.task_id} of run {run_id} is not about the planned objects: "
-        f"{key or 'another task'} {etag}. Start a new run."
-    )
+def check_objects(place: str, planned: Iterable[Tagged], reported: Iterable[Tagged]) -> None:
+    """Raise ResultMismatch unless the result of `place` is about the planned objects, each as it was planned."""
+    wanted = Counter((item.key, item.etag) for item in planned)
+    found = Counter((item.key, item.etag) for item in reported)
+    if wanted != found:
+        key, etag = next(iter([*(wanted - found), *(found - wanted)]))
+        raise ResultMismatch(f"The result of {place} is not about the planned objects: {key} {etag}. Start a new run.")
+
+
+def check_own(place: str, result: tuple[str, str], task: tuple[str, str]) -> None:
+    """Raise ResultMismatch unless a result names the run, or merge, and the task at whose key it is."""
+    if result != task:
+        raise ResultMismatch(f"The result of {place} is another task's. Start a new run.")
 
 
 def _check_counts(result: TaskResult) -> None:

@@ -1,11 +1,12 @@
 """Which files of a partition are rewritten, and which of them together."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 from typing import Final, NamedTuple
 
 from optimization.inventory import LiveFile
 from optimization.manifests import Key
+from optimization.ranges import components
 from optimization.rewriting import MOST_OF_TARGET
 
 SMALL: Final = 0.75
@@ -55,34 +56,21 @@ def choose(files: Iterable[Placed], file_bytes: int) -> list[Chosen]:
     The answer does not depend on the order of `files`.
     """
     chosen = []
-    for is_in, run in groupby(_components(files), key=lambda together: _may_change(together, file_bytes)):
-        components = list(run)
-        if is_in and (len(components) > 1 or _must_change(components[0])):
+    in_order = sorted(files, key=lambda placed: placed.file.path)
+    for is_in, run in groupby(components(in_order), key=lambda together: _may_change(together, file_bytes)):
+        found = list(run)
+        if is_in and (len(found) > 1 or _must_change(found[0])):
             members = sorted(
-                (placed for together in components for placed in together),
+                (placed for together in found for placed in together),
                 key=lambda placed: (placed.file.sequence, placed.file.path),
             )
-            chosen.append(Chosen(members, _reasons(components)))
+            chosen.append(Chosen(members, _reasons(found)))
     return chosen
 
 
 def parts(size: int, file_bytes: int) -> int:
     """How many files this many bytes become."""
     return 1 if size < MOST_OF_TARGET * file_bytes else round(size / file_bytes)
-
-
-def _components(files: Iterable[Placed]) -> Iterator[list[Placed]]:
-    """Files that are connected by keys in common, in order of key."""
-    component: list[Placed] = []
-    last: Key = ("", 0)
-    for placed in sorted(files, key=lambda placed: (placed.first, placed.last, placed.file.path)):
-        if component and placed.first > last:
-            yield component
-            component = []
-        last = max(last, placed.last) if component else placed.last
-        component.append(placed)
-    if component:
-        yield component
 
 
 def _must_change(component: list[Placed]) -> bool:

@@ -75,7 +75,7 @@ class LiveFile(NamedTuple):
 
 
 class Inventory(NamedTuple):
-    """Data files by span; spans of which rows were deleted one by one; files that cannot be rewritten, wherever."""
+    """Data files by span; spans of which rows were deleted one by one; files that cannot be rewritten."""
 
     files: Mapping[Span, list[LiveFile]]
     with_deletes: frozenset[Span]
@@ -83,10 +83,11 @@ class Inventory(NamedTuple):
 
 
 class _Entry(NamedTuple):
-    """A manifest entry; `file` None stands for row-level deletes, `span` None for what is not of our making."""
+    """A manifest entry; `file` None stands for row-level deletes, `span` None for a partitioning not by time."""
 
     span: Span | None
     file: LiveFile | None
+    is_ours: bool = True
 
 
 def inventory(table: Table, location: str, start: datetime | None, end: datetime | None) -> Inventory:
@@ -105,14 +106,12 @@ def inventory(table: Table, location: str, start: datetime | None, end: datetime
     aliens: list[LiveFile] = []
     deletes_anywhere = False
     for _, entries in ahead(lambda manifest: list(_entries(table.io, manifest, spans, location)), manifests):
-        for span, file in entries:
-            if span is None:
-                aliens += [file] if file else []
-                deletes_anywhere |= file is None
-            elif file is None:
-                with_deletes.add(span)
-            elif span.within(start, end):
-                files[span].append(file)
+        for span, file, is_ours in entries:
+            if file is None:
+                with_deletes.update([span] if span else [])
+                deletes_anywhere |= span is None
+            elif span is None or span.within(start, end):
+                (files[span] if span and is_ours else aliens).append(file)
     if deletes_anywhere:
         return Inventory({}, frozenset(), [*aliens, *chain.from_iterable(files.values())])
     return Inventory(files, frozenset(with_deletes), aliens)
@@ -168,4 +167,4 @@ def _entries(io: FileIO, manifest: ManifestFile, spans: _Spans, location: str) -
                 is_current=manifest.partition_spec_id == spans.current,
             )
             is_ours = found.file_format == FileFormat.PARQUET and found.file_path.startswith(location)
-            yield _Entry(span if is_ours and span and span.is_rewritable else None, file)
+            yield _Entry(span, file, is_ours and span is not None and span.is_rewritable)

@@ -1,6 +1,8 @@
 """What the plan reads of data files: where the keys of each begin and end, and a sample of the keys of some."""
 
 import math
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -8,12 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyiceberg.io import FileIO
 
+from compaction.ahead import ahead
 from compaction.footers import range_of
 from compaction.manifests import FIRST_KEY_METADATA, KEYS_METADATA, LAST_KEY_METADATA
 from optimization.choosing import Placed
 from optimization.inventory import LiveFile
 from optimization.keeping import Columns, is_kept
-from optimization.manifests import Key
+from optimization.manifests import Key, SourceFile
+from optimization.splitting import spread
 
 _FIRST_TIME: Final = -(2**63)
 _LAST_TIME: Final = 2**63 - 1
@@ -22,14 +26,17 @@ SAMPLED_KEYS: Final = 16
 """Of a row group that is looked at."""
 
 
-def place(io: FileIO, file: LiveFile, columns: Columns) -> Placed | None:
+def footer(io: FileIO, path: str) -> pq.FileMetaData:
+    """A file's footer. Raises OSError and pyarrow's ArrowInvalid for a file that cannot be read."""
+    with io.new_input(path).open() as stream:
+        return pq.read_metadata(stream)
+
+
+def place(file: LiveFile, metadata: pq.FileMetaData, columns: Columns) -> Placed | None:
     """Where a file's keys lie, by its footer; None when a rewrite would not keep all of it (`is_kept`).
 
-    A file that was not written by the compaction counts as unsorted, with keys as far as its statistics go. Raises
-    OSError and pyarrow's ArrowInvalid for a file that cannot be read.
+    A file that was not written by the compaction counts as unsorted, with keys as far as its statistics go.
     """
-    with io.new_input(file.path).open() as stream:
-        metadata = pq.read_metadata(stream)
     if not is_kept(metadata, columns):
         return None
     said = metadata.metadata or {}
@@ -48,9 +55,28 @@ def place(io: FileIO, file: LiveFile, columns: Columns) -> Placed | None:
     return Placed(file, first, last, is_sorted=True, key_checksum=checksum.decode())
 
 
-def sample(io: FileIO, file: LiveFile, where: float) -> list[Key]:
+def source(placed: Placed, location: str) -> SourceFile:
+    """The file as manifests have it; `location` is what stands before its key."""
+    return SourceFile(
+        key=placed.file.path.removeprefix(location),
+        rows=placed.file.rows,
+        bytes=placed.file.bytes,
+        key_checksum=placed.key_checksum,
+        first=placed.first,
+        last=placed.last,
+    )
+
+
+def samples(io: FileIO, location: str, files: Sequence[SourceFile], row_groups: int) -> Iterator[Key]:
+    """Keys of so many row groups, evenly spread over the bytes of the files."""
+    places = spread([file.bytes for file in files], row_groups)
+    found = ahead(lambda at: _sample(io, location + files[at[0]].key, at[1]), places)
+    return chain.from_iterable(keys for _, keys in found)
+
+
+def _sample(io: FileIO, path: str, where: float) -> list[Key]:
     """Some keys of the row group that is so far into a file, from 0 to 1; what is left over says which of its keys."""
-    with io.new_input(file.path).open() as stream:
+    with io.new_input(path).open() as stream:
         content = pq.ParquetFile(stream, read_dictionary=["device_id"])
         if not content.metadata.num_rows:
             return []

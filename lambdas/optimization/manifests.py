@@ -38,8 +38,8 @@ class SourceFile(msgspec.Struct, frozen=True):
 class Group(msgspec.Struct, frozen=True):
     """Files of one partition that are rewritten together, and the columns that the new ones have.
 
-    Files stand in the order in which they were committed: of rows with equal key and equal `received_at` the one in
-    the last file stays. `metrics` are the table's own double columns in the order of its schema.
+    Files stand in the order in which they were committed: of rows with equal key, `received_at` and `source_object` the
+    one in the last file stays. `metrics` are the table's own double columns in the order of its schema.
     """
 
     partition: str

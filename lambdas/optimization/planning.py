@@ -3,24 +3,21 @@
 import tempfile
 from collections.abc import Iterator, Sized
 from datetime import datetime
-from itertools import chain, islice
+from itertools import islice
 from typing import Any, BinaryIO, Final, cast
 
 import msgspec
-from pyiceberg.io import FileIO
 from pyiceberg.table import Table
 
-from compaction.ahead import ahead
 from compaction.lake_table import LakeTable
 from compaction.store import Store
-from optimization.choosing import Chosen, Placed, parts
+from optimization.choosing import Chosen, parts
 from optimization.keeping import metrics_of
-from optimization.looking import sample
-from optimization.manifests import Group, Key, RewriteTask, SourceFile, group_key, plan_key
-from optimization.splitting import split, spread
+from optimization.looking import samples, source
+from optimization.manifests import Group, RewriteTask, group_key, plan_key
+from optimization.splitting import SAMPLED_ROW_GROUPS, split
 from optimization.surveying import Surveyed, survey
 
-_SAMPLED_ROW_GROUPS: Final = 4  # a task: ranges of 0.7 to 1.3 of their mean, however the files overlap
 _LISTED: Final = 100  # lines of a dry run's answer, some 15 KB
 _SPOOL_BYTES: Final = 8 * 1024 * 1024  # a plan of about 50,000 tasks stays in memory, a larger one goes to /tmp
 _SIZE: Final = "size"  # metadata of the plan
@@ -115,32 +112,15 @@ class Planner(msgspec.Struct, frozen=True):
 
     def _tasks(self, run_id: str, number: int, table: Table, partition: str, chosen: Chosen) -> list[RewriteTask]:
         """Write a group, and answer its tasks."""
-        files = tuple(self._source(placed) for placed in chosen.files)
+        files = tuple(source(placed, self._location) for placed in chosen.files)
         key = group_key(run_id, table.metadata.current_snapshot_id or 0, number)
         self.store.write(key, msgspec.json.encode(Group(partition, files, metrics_of(table))))
         count = parts(chosen.bytes, self.file_bytes)
-        keys = _sample(table.io, chosen, count * _SAMPLED_ROW_GROUPS) if count > 1 else ()
-        ranges = enumerate(split(keys, count))
+        in_order = sorted(files, key=lambda file: (file.first, file.key))
+        wanted = count * SAMPLED_ROW_GROUPS if count > 1 else 0
+        ranges = enumerate(split(samples(table.io, self._location, in_order, wanted), count))
         return [RewriteTask(f"{number:05}-{part:03}", key, start, end) for part, (start, end) in ranges]
 
     @property
     def _location(self) -> str:
         return f"s3://{self.store.bucket}/"
-
-    def _source(self, placed: Placed) -> SourceFile:
-        return SourceFile(
-            key=placed.file.path.removeprefix(self._location),
-            rows=placed.file.rows,
-            bytes=placed.file.bytes,
-            key_checksum=placed.key_checksum,
-            first=placed.first,
-            last=placed.last,
-        )
-
-
-def _sample(io: FileIO, chosen: Chosen, row_groups: int) -> Iterator[Key]:
-    """Keys of so many row groups, evenly spread over the bytes of the group's files."""
-    files = sorted(chosen.files, key=lambda placed: (placed.first, placed.file.path))
-    places = spread([placed.file.bytes for placed in files], row_groups)
-    found = ahead(lambda at: sample(io, files[at[0]].file, at[1]), places)
-    return chain.from_iterable(keys for _, keys in found)

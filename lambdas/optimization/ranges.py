@@ -1,7 +1,8 @@
 """A range of the keys of a partition: what one task takes of a group."""
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -47,7 +48,36 @@ class KeyRange(NamedTuple):
         if not all(column is not None and column.has_min_max for column in statistics):
             return True
         device_id, measured_at = statistics
-        return self.meets((device_id.min, _ms(measured_at.min)), (device_id.max, _ms(measured_at.max)))
+        return self.meets((device_id.min, to_ms(measured_at.min)), (device_id.max, to_ms(measured_at.max)))
+
+
+class Ranged(Protocol):
+    """What has keys from `first` to `last`, both included, or some between them."""
+
+    @property
+    def first(self) -> Key:
+        """No key is before it."""
+
+    @property
+    def last(self) -> Key:
+        """No key is after it."""
+
+
+Item = TypeVar("Item", bound=Ranged)
+
+
+def components(items: Iterable[Item]) -> Iterator[list[Item]]:
+    """What is connected by keys in common, directly or by way of others, in order of key; of equals, as given."""
+    component: list[Item] = []
+    last: Key = ("", 0)
+    for item in sorted(items, key=lambda item: (item.first, item.last)):
+        if component and item.first > last:
+            yield component
+            component = []
+        last = max(last, item.last) if component else item.last
+        component.append(item)
+    if component:
+        yield component
 
 
 def _not_before(rows: pa.RecordBatch, key: Key) -> pa.BooleanArray:
@@ -57,5 +87,6 @@ def _not_before(rows: pa.RecordBatch, key: Key) -> pa.BooleanArray:
     return pc.or_(later, pc.and_(same, pc.greater_equal(rows["measured_at"], moment)))
 
 
-def _ms(moment: datetime) -> int:
+def to_ms(moment: datetime) -> int:
+    """A moment of a statistic, in UTC whether it says so or not, in epoch milliseconds, rounded down."""
     return (moment.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)

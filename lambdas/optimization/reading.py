@@ -5,7 +5,7 @@ groups in one request, and nothing else takes up network, disk or memory.
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.exceptions import ClientError
 
+from compaction.ahead import ahead
 from compaction.columns import table_schema
 from compaction.errors import FileMismatch
 from compaction.store import error_code
@@ -60,6 +61,13 @@ def fetch(s3: Any, bucket: str, file: SourceFile, keys: KeyRange, path: Path) ->
         for first, end in _spans(metadata, row_groups):
             source.fetch(first, min(end, footer, start))
     return Copy(file, path, row_groups)
+
+
+def copies(s3: Any, bucket: str, files: Iterable[SourceFile], keys: KeyRange, folder: Path) -> Iterator[Copy]:
+    """What a task needs of each file that may have rows of the range, some fetched ahead. Raises FileMismatch."""
+    numbered = ((number, file) for number, file in enumerate(files) if keys.meets(file.first, file.last))
+    for _, copy in ahead(lambda entry: fetch(s3, bucket, entry[1], keys, folder / f"{entry[0]}.parquet"), numbered):
+        yield copy
 
 
 def rows(copy: Copy, keys: KeyRange, schema: pa.Schema) -> Iterator[pa.RecordBatch]:

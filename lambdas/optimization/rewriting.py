@@ -6,7 +6,6 @@ task that runs again, after a crash or twice at once, writes the same again. Not
 Memory does not grow with the input: files are copied to the function's disk, and rows sorted there.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import msgspec
 import pyarrow as pa
 
 from compaction import checksum
-from compaction.ahead import ahead
 from compaction.arrange import PARTITION_MS, PartitionBy
 from compaction.errors import ResultMissing
 from compaction.parquet import Files, Format
@@ -23,7 +21,7 @@ from compaction.spill import SortedRuns
 from compaction.store import Store
 from optimization.manifests import Group, RewriteResult, RewriteTask, SourceResult, result_key
 from optimization.ranges import KeyRange
-from optimization.reading import Copy, fetch, rows, rows_schema
+from optimization.reading import copies, rows, rows_schema
 
 MOST_OF_TARGET = 1.8
 """In one file: a task is about one file, and what it has above the target size is no file of its own."""
@@ -50,7 +48,7 @@ class Rewriter(msgspec.Struct, frozen=True):
         sources, duplicates = [], Tally()
         with scratch_folder("lower compaction.file_mb") as folder:
             runs = SortedRuns(folder, PARTITION_MS[self.partition_by], duplicates.add)
-            for copy in self._copies(group, keys, folder):
+            for copy in copies(self.s3, self.bucket, group.files, keys, folder):
                 taken = Tally()
                 for batch in rows(copy, keys, schema):
                     taken.add(batch)
@@ -66,21 +64,10 @@ class Rewriter(msgspec.Struct, frozen=True):
         store.write(result_key(run_id, task.task_id), msgspec.json.encode(result))
         return result
 
-    def _copies(self, group: Group, keys: KeyRange, folder: Path) -> Iterator[Copy]:
-        """What the task needs of each file, some fetched ahead: together they are about as large as its output."""
-        numbered = ((number, file) for number, file in enumerate(group.files) if keys.meets(file.first, file.last))
-        for _, copy in ahead(
-            lambda entry: fetch(self.s3, self.bucket, entry[1], keys, folder / f"{entry[0]}.parquet"), numbered
-        ):
-            yield copy
-
     def _files(self, store: Store, group: Group, name: str, folder: Path) -> Files:
-        def publish(key: str, path: Path) -> None:
-            with path.open("rb") as file:
-                store.write(key, file)
-
         file_bytes = int(self.file_bytes * MOST_OF_TARGET)
-        return Files(Format(group.metrics, self.partition_by, file_bytes, self.bloom_filter), name, folder, publish)
+        layout = Format(group.metrics, self.partition_by, file_bytes, self.bloom_filter)
+        return Files(layout, name, folder, store.write_file)
 
 
 class Tally:

@@ -14,7 +14,7 @@ from compaction.ahead import ahead
 from optimization.choosing import Chosen, Placed, choose, parts
 from optimization.inventory import LiveFile, Span, inventory
 from optimization.keeping import columns_of
-from optimization.looking import place
+from optimization.looking import footer, place
 
 MAX_FILES: Final = 50_000
 MAX_TASKS: Final = 10_000
@@ -57,7 +57,7 @@ def survey(
     alive = ((span, file) for span in spans if span not in found.with_deletes for file in found.files[span])
     columns = columns_of(table)
     files = tasks = 0
-    looked_at = ahead(lambda item: place(table.io, item[1], columns), alive)
+    looked_at = ahead(lambda item: place(item[1], footer(table.io, item[1].path), columns), alive)
     for span, answers in groupby(looked_at, key=lambda answer: answer[0][0]):
         surveyed = _surveyed(span, [(file, where) for (_, file), where in answers], file_bytes)
         yield surveyed

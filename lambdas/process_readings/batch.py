@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 
 from process_readings.alerts import Alert, alerts
-from process_readings.hot_table import Identity, Items
 from process_readings.writing import Outcome, Puts
 from sensors import quarantine
 from sensors.counts import Counts, count
 from sensors.decode import decode
 from sensors.dedupe import last_received
+from sensors.hot_items import Identity, Items
 from sensors.reading import Reading, Reason, Rejection
 from sensors.rules import Rule
 from sensors.settings import Limits

@@ -14,9 +14,9 @@ from botocore.config import Config
 from environment import settings
 from process_readings.alerts import publish
 from process_readings.batch import Processor, Quarantined, Result, StreamRecord
-from process_readings.hot_table import Items
 from process_readings.wire import connect
 from process_readings.writing import LANES, Writer
+from sensors.hot_items import Items
 from sensors.rules import rules
 from sensors.times import iso_ms
 

@@ -9,8 +9,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from process_readings.hot_table import Identity
 from process_readings.wire import PassingError, PutRequests, RefusalError
+from sensors.hot_items import Identity
 
 CHUNK: Final = 25  # BatchWriteItem's limit
 LANES: Final = 4  # 20 chunks of 8 ms each take 40 ms instead of 160; more lanes gain little and meet throttles sooner

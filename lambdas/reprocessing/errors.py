@@ -14,6 +14,10 @@ class RestoreRefused(CompactionError):  # noqa: N818
     """S3 does not restore an object that the run needs."""
 
 
+class TableBusy(CompactionError):  # noqa: N818
+    """The hot table took nothing of a task for as long as an invocation lasts; later it may."""
+
+
 class RulesChanged(CompactionError):  # noqa: N818
     """Tasks of one run were done by different settings or code: a deployment came in between."""
 

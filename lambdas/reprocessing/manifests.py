@@ -23,6 +23,8 @@ RESOLVED_PREFIX = "ledger/quarantine/"
 
 RUN_ID_PROPERTY = "sensorkeep.reprocess-run-id"
 """Of a snapshot's summary: the run whose readings it has published."""
+MERGE_ID_PROPERTY = "sensorkeep.reprocess-merge-id"
+"""Of the same snapshot's summary: the merge that it has published."""
 UNDO_PROPERTY = "sensorkeep.undo-of"
 """Of a snapshot's summary: the run whose readings it has taken back."""
 
@@ -103,7 +105,8 @@ class DecodeResult(msgspec.Struct, frozen=True):
 
     `late` and `ignored_fields` are about the stored readings, as everywhere. `rejects_key` is the object below
     `staging/` with what was set aside, published as `quarantine_key` once the run is committed; `resolved_key`, of the
-    quarantine as source, has a JSON line `[object key, position]` for each line that decoded.
+    quarantine as source, has a JSON line `[object key, position]` for each line that decoded to a reading of the scope,
+    those of an object together and in its order.
     """
 
     run_id: str
@@ -152,7 +155,10 @@ class Tally(msgspec.Struct, frozen=True):
 
 
 class MetricChange(msgspec.Struct, frozen=True):
-    """How the values of one metric differ: readings with another value, with one where was none, with none any more."""
+    """How the values of one metric differ in readings that are before and after.
+
+    Readings with another value, with one where was none, with none any more.
+    """
 
     changed: int = 0
     appeared: int = 0
@@ -171,8 +177,21 @@ class DeviceDay(msgspec.Struct, frozen=True):
     changed: int
 
 
+class OtherDevices(msgspec.Struct, frozen=True):
+    """The devices of one UTC day that no DeviceDay names, together: those of which fewest readings differ."""
+
+    day: str
+    devices: int
+    before: int
+    after: int
+    changed: int
+
+
 class Series(msgspec.Struct, frozen=True):
-    """A device and metric whose values differ, and in how many readings: what a chart may be drawn of."""
+    """A device and metric, and in how many readings its value is another, new or gone: what a chart may be drawn of.
+
+    Readings that were added or vanished count too, other than in MetricChange.
+    """
 
     device_id: str
     metric: str
@@ -199,11 +218,31 @@ class Alarm(msgspec.Struct, frozen=True):
     open_after: bool = False
 
 
+class AlarmCount(msgspec.Struct, frozen=True):
+    """How many alarms a device's metric has raised."""
+
+    device_id: str
+    metric: str
+    alarms: int
+
+
 class Alarms(msgspec.Struct, frozen=True):
-    """The alarms of readings by one set of rules: how many, and as many of them as a manifest takes, the first ones."""
+    """The alarms of readings by one set of rules: how many, and as many of them as a manifest takes.
+
+    `listed` are those that may go on in another task, then the first of the others, by key. `by_hour` counts them by
+    the hour in which they were raised, epoch hours; `counts` has the devices and metrics with the most.
+
+    `seen` are the devices that have readings of a metric with a rule: what was open in a task before is over, or it is
+    in `listed` with `open_before`. `exact` is False where a manifest does not take all of these: an alarm that goes on
+    from task to task may then be counted in each.
+    """
 
     total: int
     listed: tuple[Alarm, ...]
+    by_hour: dict[int, int] = {}
+    counts: tuple[AlarmCount, ...] = ()
+    seen: dict[str, tuple[str, ...]] = {}
+    exact: bool = True
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -212,6 +251,9 @@ class Changes(msgspec.Struct, frozen=True):
     `before_duplicates` are rows of the table that repeated a reading. `before` = same + changed + vanished, `after` =
     same + changed + added. `vanished_by_source` counts the vanished by `source_object`. `alarms_given` is by the rules
     of a back-test.
+
+    A manifest takes so many lines: `other_devices` are those that `days` leaves out, `other_metrics` are the metrics
+    that `metrics` does, together. `series` are the ones that differ most.
     """
 
     before: int
@@ -229,6 +271,8 @@ class Changes(msgspec.Struct, frozen=True):
     alarms_before: Alarms
     alarms_after: Alarms
     alarms_given: Alarms | None = None
+    other_devices: tuple[OtherDevices, ...] = ()
+    other_metrics: MetricChange = MetricChange()
 
 
 class MergeResult(msgspec.Struct, frozen=True):
@@ -249,11 +293,20 @@ class MergeResult(msgspec.Struct, frozen=True):
     changes: Changes
 
 
+class HotRefusal(msgspec.Struct, frozen=True):
+    """A reading that DynamoDB never takes, and its words."""
+
+    key: Key
+    detail: str
+
+
 class HotResult(msgspec.Struct, frozen=True):
     """`merges/<merge id>/hot/<task id>.json`: how far a task is with the hot table, and what became of its readings.
 
-    `after` is the last key that is done. `newer` are items that hold a version from later than the run's, `expired`
-    readings past their time in the hot table, `unchanged` items that are already as they should be.
+    `after` is the last key that is done; each reading up to it counts once. `written` are items that the run wrote,
+    whichever invocation did; `unchanged` those that were as they should be; `newer` those that hold a version from
+    later than the run's; `expired` readings past their time in the hot table; `refused` those that DynamoDB never
+    takes, the first of which are in `refusals`.
     """
 
     task_id: str
@@ -263,6 +316,8 @@ class HotResult(msgspec.Struct, frozen=True):
     unchanged: int = 0
     newer: int = 0
     expired: int = 0
+    refused: int = 0
+    refusals: tuple[HotRefusal, ...] = ()
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -319,6 +374,26 @@ def decoded_key(run_id: str, task_id: str) -> str:
     return f"{RUNS_PREFIX}{run_id}/decoded/{task_id}.json"
 
 
+def restoring_key(run_id: str) -> str:
+    """Key of how far a run is with its frozen objects."""
+    return f"{RUNS_PREFIX}{run_id}/restoring.json"
+
+
+def decoded_prefix(run_id: str) -> str:
+    """What the keys of a run's files of decoded readings begin with; partition and task follow."""
+    return f"{STAGING_PREFIX}{run_id}/readings/"
+
+
+def rejects_key(run_id: str, task_id: str) -> str:
+    """Key of what one decoding task has set aside, until it is published."""
+    return f"{STAGING_PREFIX}{run_id}/quarantine/{task_id}.jsonl.gz"
+
+
+def resolved_key(run_id: str, task_id: str) -> str:
+    """Key of the lines of the quarantine that one decoding task has decoded."""
+    return f"{STAGING_PREFIX}{run_id}/resolved/{task_id}.jsonl"
+
+
 def merge_prefix(run_id: str, merge_id: str) -> str:
     """What the keys of one merge begin with; another is planned when the table changed in between."""
     return f"{RUNS_PREFIX}{run_id}/merges/{merge_id}/"
@@ -372,6 +447,11 @@ def ledger_key(run_id: str) -> str:
 def resolved_prefix(quarantine_key: str) -> str:
     """What the keys begin with that say which lines of a quarantine object are resolved; the run's name follows."""
     return f"{RESOLVED_PREFIX}{quarantine_key.removeprefix('quarantine/').removesuffix('.jsonl.gz')}/"
+
+
+def mark_key(quarantine_key: str, run_id: str) -> str:
+    """Key of the positions that a run has resolved: JSON strings, a line each, in the order of the object's lines."""
+    return f"{resolved_prefix(quarantine_key)}{run_id}.jsonl"
 
 
 def total(objects: tuple[DecodedObject, ...], late: int, ignored_fields: int) -> Counts:

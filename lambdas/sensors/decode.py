@@ -24,7 +24,7 @@ SMALLEST_METRIC: Final = 1e-130  # a DynamoDB number is zero or of magnitude 1E-
 METRIC_LIMIT: Final = 1e126
 
 _ABSENT: Final = object()
-_NEVER_READ: Final = frozenset({"payload_b64", "processed_at", "expires_at", "sensor_type_shard"})
+_NEVER_READ: Final = frozenset({"payload_b64", "processed_at", "reprocessed_by", "expires_at", "sensor_type_shard"})
 is_device_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
 
 

@@ -63,6 +63,7 @@ RESERVED_NAMES: Final = frozenset(
         "metrics",
         "payload_b64",
         "processed_at",
+        "reprocessed_by",
         "expires_at",
         "sensor_type_shard",
     }

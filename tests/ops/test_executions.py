@@ -26,6 +26,7 @@ class States:
         self.execution: dict[str, Any] = {"name": "the-run", "status": status}
         self.tasks = {f"child-{task[0]}": task for task in tasks}
         self.entered = entered
+        self.maps = ["map"]
         self.counts = NONE | {"total": total or len(tasks), "running": 1 if total else 0, "failed": len(tasks)}
 
     def describe_execution(self, *, executionArn: str) -> dict[str, Any]:  # noqa: N803 - named by the client
@@ -40,7 +41,8 @@ class States:
         return {"events": [{"type": "TaskScheduled"}, *entered]}
 
     def list_map_runs(self, **_: str) -> dict[str, Any]:
-        return {"mapRuns": [{"mapRunArn": "map"}] if self.counts["total"] else []}
+        found = self.maps if self.counts["total"] else []
+        return {"mapRuns": [{"mapRunArn": name, "startDate": name} for name in found]}
 
     def describe_map_run(self, **_: str) -> dict[str, Any]:
         return {"itemCounts": self.counts}
@@ -53,7 +55,8 @@ class States:
 def failure(states: States, error: str = "", sentence: str = "") -> str:
     if error:
         states.execution |= {"error": error, "cause": json.dumps({"errorMessage": sentence})}
-    return str(executions.failure(states, ARN, "python -m ops compact"))
+    command = "python -m ops compact --follow"
+    return str(executions.failure(states, ARN, command, f"{command} the-run"))
 
 
 def test_a_status_that_is_not_known_is_not_taken_for_still_running() -> None:
@@ -75,7 +78,9 @@ def test_progress_is_the_state_entered_last_and_the_tasks_by_what_became_of_them
     states = States(status="RUNNING", entered=("Plan", "Write"), total=9)
     states.counts |= {"succeeded": 2, "running": 3, "failed": 1, "timedOut": 1, "aborted": 1}
 
-    assert executions.progress(states, ARN) == Progress("RUNNING", "Write", Tasks(total=9, done=2, running=3, failed=3))
+    assert executions.progress(states, ARN) == Progress(
+        "RUNNING", "Write", Tasks(total=9, done=2, running=3, failed=3, map="map")
+    )
 
 
 def test_output_has_the_run_and_the_seconds_it_took() -> None:

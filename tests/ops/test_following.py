@@ -24,7 +24,16 @@ def test_the_pace_is_of_the_tasks_that_were_done_while_somebody_watched() -> Non
     clock = iter([100.0, 110.0, 120.0])
     pace = Pace(lambda: next(clock))
 
-    assert [pace.of(Tasks(90, done, 5, 0)) for done in (40, 40, 50)] == [None, None, 0.5]
+    assert [pace.of(done) for done in (40, 40, 50)] == [None, None, 0.5]
+
+
+def test_the_pace_of_the_next_map_begins_anew() -> None:
+    clock = iter([100.0, 110.0, 120.0, 130.0])
+    pace = Pace(lambda: next(clock))
+
+    seen = [(40, "decode"), (50, "decode"), (3, "merge"), (5, "merge")]
+
+    assert [pace.of(done, name) for done, name in seen] == [None, 1.0, None, 0.2]
 
 
 def test_before_the_map_the_state_is_shown_alone() -> None:

@@ -121,14 +121,14 @@ def status_text(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_dry_run_of_compact_tells_objects_bytes_hours_tasks_rows_files_and_cost() -> None:
-    told = printed(compact.MACHINE.show_dry_run(COMPACT_DRY_RUN))
+    told = printed(compact.DRY_RUN.show(COMPACT_DRY_RUN))
 
     for text in ("1,200 objects, 64.0 MB", "2026-11-20 07:00 until 2026-11-21 09:00", "2,400,000", "$0.0123"):
         assert text in told
 
 
 def test_a_dry_run_of_optimize_tells_what_would_be_rewritten_and_why_expired_and_deleted() -> None:
-    told = printed(optimize.MACHINE.show_dry_run(OPTIMIZE_DRY_RUN))
+    told = printed(optimize.DRY_RUN.show(OPTIMIZE_DRY_RUN))
 
     for text in (
         "12 files, 34.0 MB, 3,000,000 rows, in 2 tasks; 3 files cannot be",
@@ -151,9 +151,9 @@ def test_where_there_is_nothing_to_do_no_empty_table_is_shown() -> None:
     planned = PLANNED | {"tasks": 0, "skipped_files": 0, "partitions": []}
     nothing = {"rewrite": planned, "expire": EXPIRABLE | {"snapshots": []}, "sweep": ORPHANS | {"keys": []}}
 
-    assert "rewrite, among others" not in printed(optimize.MACHINE.show_dry_run(OPTIMIZE_DRY_RUN))
-    assert "because" not in printed(optimize.MACHINE.show_dry_run(nothing))
-    assert "rewrite │ nothing " in printed(optimize.MACHINE.show_dry_run(nothing))
+    assert "rewrite, among others" not in printed(optimize.DRY_RUN.show(OPTIMIZE_DRY_RUN))
+    assert "because" not in printed(optimize.DRY_RUN.show(nothing))
+    assert "rewrite │ nothing " in printed(optimize.DRY_RUN.show(nothing))
 
 
 def test_an_optimized_table_is_told_with_what_it_was_before() -> None:
@@ -193,15 +193,16 @@ def test_a_narrow_terminal_shows_it_too(
     width: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
-    machines = (
-        (compact.MACHINE, COMPACT_DRY_RUN, COMPACT_REPORT),
-        (optimize.MACHINE, OPTIMIZE_DRY_RUN, OPTIMIZE_REPORT),
+    shown = (
+        compact.DRY_RUN.show(COMPACT_DRY_RUN),
+        compact.MACHINE.show_report(COMPACT_REPORT),
+        optimize.DRY_RUN.show(OPTIMIZE_DRY_RUN),
+        optimize.MACHINE.show_report(OPTIMIZE_REPORT),
     )
 
     assert status_text(capsys)
-    for machine, would, did in machines:
-        assert printed(machine.show_dry_run(would), width)
-        assert printed(machine.show_report(did), width)
+    for one in shown:
+        assert printed(one, width)
 
 
 def test_the_newest_the_fullest_and_the_worst_partitions_are_worth_showing() -> None:

@@ -74,6 +74,30 @@ def test_the_rows_that_stay_are_those_that_the_domain_keeps(content: list[Readin
     assert sum(row["_ignored_fields"] for row in found) == sum(item.ignored_fields for item in kept)
 
 
+@settings(deadline=None)
+@given(readings, st.data())
+def test_of_rows_with_a_source_those_received_together_stay_by_source_whatever_their_order(
+    content: list[Reading], data: st.DataObject
+) -> None:
+    names = st.lists(st.sampled_from(["x/a", "x/b", "x/B", "x"]), min_size=len(content), max_size=len(content))
+    sources = data.draw(names)
+    rows = table(content).append_column("source_object", pa.array(sources, pa.string()))
+    rank = {place: (one.received_at_ms, sources[place], place) for place, one in enumerate(content)}
+    best: dict[tuple[str, int], int] = {}
+    for place, one in enumerate(content):
+        key = (one.device_id, one.measured_at_ms)
+        best[key] = max(best.get(key, place), place, key=lambda other: rank[other])
+
+    result = arrange(rows, DAY_MS)
+
+    expected = [
+        rows.slice(best[row["device_id"], row["measured_at"]], 1).to_pylist()[0] for row in result.rows.to_pylist()
+    ]
+    assert result.rows.to_pylist() == expected
+    assert result.rows.num_rows == len(best)
+    assert result.rows.num_rows + result.duplicates.num_rows == len(content)
+
+
 @settings(deadline=None, max_examples=40)
 @given(readings, st.lists(st.integers(0, 30), max_size=8), st.integers(1, 1500), st.integers(2, 3))
 def test_rows_come_out_the_same_however_they_are_cut_and_spilled(

@@ -96,7 +96,7 @@ def test_columns_that_the_settings_have_dropped_and_files_from_before_a_column_k
     assert [{**row, "pressure": None} for row in before] == lake.rows()
 
 
-def test_of_duplicates_in_several_files_the_last_received_stays_and_of_those_the_last_committed(
+def test_of_duplicates_in_several_files_the_last_received_stays_and_of_those_the_one_of_the_last_object(
     memory_lake: Lake,
 ) -> None:
     received = AT_MS + 100
@@ -111,6 +111,21 @@ def test_of_duplicates_in_several_files_the_last_received_stays_and_of_those_the
 
     assert [(row["device_id"], row["temperature"]) for row in lake.rows()] == [("a", 1.0), ("b", 3.0), ("c", 20.5)]
     assert (rewritten.rows_before, rewritten.rows_after, rewritten.duplicates) == (6, 3, 3)
+
+
+def test_of_duplicates_received_together_the_last_object_wins_though_it_was_committed_first(memory_lake: Lake) -> None:
+    lake = memory_lake
+    for number, name in enumerate(("z", "a")):
+        lake.put(name, [reading("a", temperature=number), reading("b", at=AT + number)])
+        lake.run(name)
+
+    by_hand.optimize(lake, "run")
+
+    assert [(row["device_id"], row["temperature"], row["source_object"][-4:]) for row in lake.rows()] == [
+        ("a", 0.0, "z.gz"),
+        ("b", 20.5, "z.gz"),
+        ("b", 20.5, "a.gz"),
+    ]
 
 
 CUTS: list[list[Key]] = [

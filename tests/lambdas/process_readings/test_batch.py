@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from process_readings.batch import Processor
-from process_readings.hot_table import Items
 from process_readings.writing import Outcome
 from sensors.decode import decode
+from sensors.hot_items import Items
 from sensors.reading import RESERVED_NAMES, Reading
 from sensors.settings import HotTable, Limits
 from tests.lambdas.process_readings.conftest import ARRIVED_MS, event, payload

@@ -52,6 +52,7 @@ def test_a_reading_becomes_an_item_of_the_hot_table(handle, aws, context):
         "sensor_type": {"S": "thermo"},
         "sensor_type_shard": {"S": "thermo#4"},
         "location": {"S": 'hall "3"'},
+        "received_at": {"N": str(ARRIVED_MS)},
         "expires_at": {"N": str(ARRIVED_MS // 1000 + 7 * 86_400)},
     }
 

@@ -282,7 +282,7 @@ def test_more_than_64_metrics_are_too_many():
         ({"metrics": {"flow": 1, "note": "x", "ok": True}}, 2),
         ({"metrics": "none"}, 1),
         ({"location": 5, "facility": "x" * 257}, 2),
-        ({"expires_at": 5, "processed_at": "x", "payload_b64": "e30="}, 3),
+        ({"expires_at": 5, "processed_at": "x", "reprocessed_by": "x", "payload_b64": "e30="}, 4),
         ({"sensor_type": "flow", "value": "high"}, 1),
         ({"location": "x" * 256, "equipment_type": "", "topic_device_id": "pump-1", "received_at": ARRIVED_MS}, 0),
     ],

@@ -1,4 +1,7 @@
-"""The hot table's items: a reading as the text of a BatchWriteItem request, and the way back from an item's key."""
+"""The hot table's items: a reading as the text of a BatchWriteItem request, and the way back from an item's key.
+
+Real time and a reprocessing write them alike.
+"""
 
 import zlib
 from functools import lru_cache
@@ -37,12 +40,12 @@ class Items:
         members = "".join([f'{_name(name)}{value!r}"}}' for name, value in reading.metrics.items()])
         if reading.attributes:
             members += self._attributes(reading)
-        moment = reading.measured_at_ms
+        moment, received_at_ms = reading.measured_at_ms, reading.received_at_ms
         time = f'"S":"{iso_ms(moment)}"' if self._iso_8601 else f'"N":"{_seconds(moment)}"'
         return (
             f'{{"PutRequest":{{"Item":{{"{self._table.device_key}":{{"S":"{reading.device_id}"}},"{TIME_KEY}":{{{time}}}'
-            f'{members},"processed_at":{{"S":"{processed_at}"}}'
-            f',"expires_at":{{"N":"{reading.received_at_ms // 1000 + self._retention_s}"}}}}}}}}'
+            f'{members},"received_at":{{"N":"{received_at_ms}"}},"processed_at":{{"S":"{processed_at}"}}'
+            f',"expires_at":{{"N":"{received_at_ms // 1000 + self._retention_s}"}}}}}}}}'
         )
 
     def identity(self, put_request: dict[str, Any]) -> Identity:
