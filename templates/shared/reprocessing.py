@@ -18,6 +18,7 @@ ARCHIVE = "raw-data/*"
 MANIFESTS = "runs/reprocess/*"
 STAGED = "staging/reprocess/*"
 LEDGER = "ledger/reprocess/*"
+CLAIMS = "ledger/reprocess/claims/*"
 MARKS = "ledger/quarantine/*"
 QUARANTINE = "quarantine/*"
 TABLE = "warehouse/readings/*"
@@ -53,10 +54,9 @@ def plan_reprocess(settings: Settings, lake: Lake) -> FunctionSpec:
             objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
             objects(lake, "runs/compact/*", s3.GetObject),  # the tasks that failed in a run
             objects(lake, "ledger/*", s3.GetObject),
-            objects(lake, LEDGER, s3.PutObject),
             objects(lake, TABLE, s3.GetObject),
             *catalog(lake.database, glue.GetTable),
-            _follow_runs(settings),
+            *_claim(settings, lake),
         ],
     )
 
@@ -149,12 +149,12 @@ def commit_reprocess(settings: Settings, lake: Lake) -> FunctionSpec:
             objects(lake, STAGED, s3.GetObject),
             objects(lake, QUARANTINE, s3.PutObject),
             objects(lake, MARKS, s3.PutObject),
-            objects(lake, LEDGER, s3.GetObject, s3.PutObject),
-            # nothing may be deleted here: what is replaced stays for the older snapshots
+            # no file may be deleted here: what is replaced stays for the older snapshots
             objects(lake, TABLE, s3.GetObject, s3.PutObject),
             *catalog(lake.database, glue.GetTable, glue.CreateTable, glue.UpdateTable),
             *find_database(lake.database),
-            _follow_runs(settings),
+            objects(lake, CLAIMS, s3.GetObject),
+            *_claim(settings, lake),
         ],
     )
 
@@ -192,6 +192,7 @@ def report_reprocess(settings: Settings, lake: Lake, *, topic_arn: object) -> Fu
             iam.look_for_keys(lake.processed),
             objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
             objects(lake, LEDGER, s3.GetObject, s3.PutObject),
+            objects(lake, CLAIMS, s3.DeleteObject),
             objects(lake, MARKS, s3.PutObject),
             objects(lake, STAGED, s3.GetObject),
             objects(lake, TABLE, s3.GetObject),
@@ -214,14 +215,18 @@ def undo_reprocess(settings: Settings, lake: Lake) -> FunctionSpec:
             objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
             objects(lake, LEDGER, s3.GetObject, s3.PutObject),
             objects(lake, MARKS, s3.DeleteObject),
+            objects(lake, QUARANTINE, s3.DeleteObject),
             objects(lake, TABLE, s3.GetObject, s3.PutObject),
             *catalog(lake.database, glue.GetTable, glue.UpdateTable),
             *find_database(lake.database),
-            _follow_runs(settings),
+            *_claim(settings, lake),
         ],
     )
 
 
-def _follow_runs(settings: Settings) -> Statement:
-    """A claim is worth as much as the execution that has made it: see whether that still runs."""
-    return iam.allow(iam.arn("states", f"execution:{own_name(settings, 'reprocess')}:*"), states.DescribeExecution)
+def _claim(settings: Settings, lake: Lake) -> list[Statement]:
+    """Claim a range and give it back; a claim of others is worth as much as the execution that has made it."""
+    return [
+        objects(lake, CLAIMS, s3.DeleteObject, s3.PutObject),
+        iam.allow(iam.arn("states", f"execution:{own_name(settings, 'reprocess')}:*"), states.DescribeExecution),
+    ]

@@ -68,9 +68,8 @@ def run(
     monkeypatch.setattr(stepfunctions, "_scaled_sleep", waits.append)
     with request_scope(next(ACCOUNTS), REGION):
         execution = _execute(machine, run_input)
-    entered = [
-        event["stateEnteredEventDetails"] for event in execution["events"] if "stateEnteredEventDetails" in event
-    ]
+    history = execution["events"]
+    entered = [event["stateEnteredEventDetails"] for event in history if "stateEnteredEventDetails" in event]
     return Run(
         execution["status"],
         execution.get("error", ""),

@@ -192,7 +192,7 @@ def test_results_that_cannot_be_trusted_are_not_published(start: Start, error: s
         ("PlanMerge", "RowsDeleted", "Plan Merge"),
         ("MergeReadings", "DiskFull", "Merge All Readings"),
         ("CommitReprocess", "RangeHeld", "Commit Reprocessing"),
-        ("WriteHotTable", "RulesChanged", "Write All To Hot Table"),
+        ("WriteHotTable", "ResultMissing", "Write All To Hot Table"),
     ],
 )
 def test_what_can_be_mended_fails_in_its_own_state_so_that_a_redrive_goes_on_there(
