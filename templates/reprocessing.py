@@ -56,6 +56,7 @@ def _policy(settings: Settings, lake: Lake) -> iam_resources.ManagedPolicy:
             iam.allow(
                 iam.arn("states", f"execution:{name}:*"),
                 states.DescribeExecution,
+                states.DescribeStateMachineForExecution,
                 states.GetExecutionHistory,
                 states.ListMapRuns,
                 states.RedriveExecution,
