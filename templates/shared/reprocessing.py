@@ -73,7 +73,7 @@ def restore_objects(settings: Settings, lake: Lake) -> FunctionSpec:
             iam.look_for_keys(lake.raw),
             iam.allow(iam.objects_arn(lake.raw, ARCHIVE), s3.GetObject, s3.RestoreObject),
             iam.look_for_keys(lake.processed),
-            objects(lake, MANIFESTS, s3.GetObject),
+            objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
         ],
     )
 

@@ -8,6 +8,7 @@ import pytest
 from config.sections import Optimization, Reprocessing
 from config.storage import ProcessedBucket
 from optimization import surveying
+from reprocessing.restoring import MOST_LOOKS, WAIT_S
 from templates.shared.state_machines import DEFINITIONS
 from tests.stepfunctions.test_graph import TASK_S
 
@@ -16,10 +17,6 @@ LONGEST_HISTORY = 5_000
 
 MOST_EVENTS = 25_000
 """Events that Step Functions allows (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html)."""
-
-BULK_S = 48 * 3600
-"""The slowest restore, of Deep Archive by the tier Bulk
-(https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html)."""
 
 DAY_S = 86_400
 MAP_EVENTS = 6
@@ -81,13 +78,20 @@ def test_the_history_of_a_task_of_the_hot_table_has_room_for_all_its_calls(machi
     assert calls * sum(2 + 3 * (states[name]["Type"] == "Task") for name in CALL) < MOST_EVENTS / 2
 
 
-def test_a_run_has_time_for_the_slowest_restore_the_largest_plan_and_five_merges_and_as_much_for_the_hot_table(
+def test_a_run_has_time_for_the_slowest_restore_the_largest_plan_and_five_merges_and_half_of_it_for_the_hot_table(
     machine: dict[str, Any],
 ) -> None:
     merges = most(machine["States"]["Merge Again?"], "$.attempt.number")
     map_s = surveying.MAX_TASKS / Reprocessing().concurrency * TASK_S
+    before = MOST_LOOKS * max(WAIT_S.values()) + (1 + merges) * map_s
 
-    assert 2 * (BULK_S + (1 + merges) * map_s) <= machine["TimeoutSeconds"]
+    assert before * 1.5 <= machine["TimeoutSeconds"]
+
+
+def test_looks_at_what_is_restored_end_when_the_function_gives_up_rather_than_the_machine(
+    machine: dict[str, Any],
+) -> None:
+    assert most(machine["States"]["All Restored?"], "$.looks.taken") > MOST_LOOKS
 
 
 def test_a_run_is_over_before_its_staged_files_expire_and_its_files_may_be_taken_for_orphans(

@@ -21,7 +21,7 @@ EXECUTIONS = {
     ("role", "changes"),
     [
         ("PlanReprocessRole", {OWN, "ledger/reprocess/claims/*"}),
-        ("RestoreObjectsRole", set()),
+        ("RestoreObjectsRole", {OWN}),
         ("DecodeObjectsRole", {OWN, "staging/reprocess/*"}),
         ("PlanMergeRole", {OWN}),
         ("MergeReadingsRole", {OWN, "warehouse/readings/*"}),
