@@ -68,8 +68,7 @@ def _policy(settings: Settings, lake: Lake) -> iam_resources.ManagedPolicy:
             iam.allow(iam.objects_arn(lake.processed, reprocessing.MANIFESTS), s3.GetObject),
             iam.list_keys(lake.processed, reprocessing.MANIFESTS.removesuffix("*")),
             iam.use_key(lake.key_arn, "s3", kms.Decrypt),
-            # `python -m ops` finds the system among all stacks, by its tag
-            iam.allow(iam.arn("cloudformation", "stack/*"), cloudformation.DescribeStacks),
-            iam.allow(iam.ANY, cloudformation.ListStacks),  # which knows no resource
+            # `python -m ops` finds the system among all stacks by its tag: a call that names none of them
+            iam.allow(iam.ANY, cloudformation.DescribeStacks, cloudformation.ListStacks),
         ),
     )

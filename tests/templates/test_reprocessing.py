@@ -64,8 +64,7 @@ def test_who_has_the_policy_starts_watches_stops_redrives_and_reads_reports_and_
         f"states:{here}:execution:{name}/*": {"states:DescribeExecution", "states:GetExecutionHistory"},
         "s3:::${Bucket}/runs/reprocess/*": {"s3:GetObject"},
         "s3:::${Bucket}": {"s3:ListBucket"},
-        f"cloudformation:{here}:stack/*": {"cloudformation:DescribeStacks"},
-        "*": {"cloudformation:ListStacks"},
+        "*": {"cloudformation:DescribeStacks", "cloudformation:ListStacks"},
     }
     assert [one.conditions["s3:prefix"] for one in said if "s3:ListBucket" in one.actions] == [[OWN]]
     assert ["kms:ViaService" in one.conditions for one in said if "kms:Decrypt" in one.actions] == [True]
