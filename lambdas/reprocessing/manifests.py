@@ -364,6 +364,28 @@ class Committed(msgspec.Struct, frozen=True):
     """Readings that vanish by cause: `quarantined: <reason>`, `duplicate`, `moved`, `not found`."""
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """Who has had a run undone, why, when (ISO-8601) and with which snapshot."""
+
+    by: str | None
+    note: str
+    at: str
+    execution: str
+    snapshot_id: str
+
+
+class Undone(msgspec.Struct, frozen=True):
+    """`undone.json`: what the undo of a run has put back. The run's readings stay in the hot table."""
+
+    run_id: str
+    snapshot_id: str
+    rows_removed: int
+    rows_restored: int
+    files_removed: int
+    files_restored: int
+    hot_table: Literal["left as it is"] = "left as it is"
+
+
 class LedgerEntry(msgspec.Struct, frozen=True):
     """`ledger/reprocess/<run id>.json`: who has asked for what and when, and what came of it. Times are ISO-8601."""
 
@@ -376,6 +398,7 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     outcome: Literal["applied", "looked", "refused", "undone"]
     snapshot_id: str | None
     executions: tuple[str, ...]
+    undone: Taken | None = None
 
 
 def plan_key(run_id: str) -> str:
@@ -451,6 +474,11 @@ def hot_key(run_id: str, merge_id: str, task_id: str) -> str:
 def committed_key(run_id: str) -> str:
     """Key of what a run has published."""
     return f"{RUNS_PREFIX}{run_id}/committed.json"
+
+
+def undone_key(run_id: str) -> str:
+    """Key of what the undo of a run has put back."""
+    return f"{RUNS_PREFIX}{run_id}/undone.json"
 
 
 def report_key(run_id: str) -> str:

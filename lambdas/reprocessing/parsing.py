@@ -35,7 +35,7 @@ def parse(run_input: object, settings: Reprocessing) -> Request:
     """The request that an execution's input is. Raises InvalidInput, as `field: reason. What to write.`"""
     given = fields.known("", run_input, FIELDS)
     mode: Mode = _word(given, "mode", get_args(Mode))
-    failed_tasks_of = fields.optional(given, "failed_tasks_of", _run_id)
+    failed_tasks_of = fields.optional(given, "failed_tasks_of", run_id)
     source = _source(given, failed_tasks_of)
     targets = _targets(given, mode)
     tier, days = _restore(given, settings)
@@ -172,7 +172,8 @@ def _thresholds(metric: str, value: object) -> tuple[Threshold, ...]:
     return tuple(thresholds)
 
 
-def _run_id(field: str, value: object) -> str:
+def run_id(field: str, value: object) -> str:
+    """The name of a run. Raises InvalidInput."""
     if not isinstance(value, str) or not _RUN_ID.fullmatch(value):
         raise InvalidInput(
             f"{field}: {shown(value)} is no run. Write the name of an execution of compact or reprocess."

@@ -1,0 +1,1 @@
+"""The Lambda function `merge_readings`."""
