@@ -39,7 +39,7 @@ FILE_BYTES = 128_000_000
 STARTED_AT = "2026-11-21T12:00:00.000Z"
 DAY_MS = 86_400_000
 TODAY = Scope(AT * 1000 // DAY_MS * DAY_MS, AT * 1000 // DAY_MS * DAY_MS + DAY_MS)
-EVERYTHING = Scope(0, 2**52)
+EVERYTHING = Scope(0, 2 * AT * 1000)
 
 
 def request(scope: Scope = TODAY, **changes: Any) -> Request:
