@@ -14,7 +14,7 @@ from tests.templates.traps.systems import System, system_of
 PERMISSIONS = "tests/templates/test_permissions.py"
 TRAPS = "tests/templates/test_traps.py"
 
-WITH_MAP = ("CompactRole", "OptimizeRole")
+WITH_MAP = ("CompactRole", "OptimizeRole", "ReprocessRole")
 """Roles of the machines that have a Distributed Map."""
 
 FUNCTION_ROLES = tuple(f"{logical_id(folder)}Role" for folder in FUNCTIONS)
