@@ -214,7 +214,7 @@ def undo_reprocess(settings: Settings, lake: Lake) -> FunctionSpec:
             iam.look_for_keys(lake.processed),
             objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
             objects(lake, LEDGER, s3.GetObject, s3.PutObject),
-            objects(lake, MARKS, s3.DeleteObject),
+            objects(lake, MARKS, s3.DeleteObject, s3.GetObject),
             objects(lake, QUARANTINE, s3.DeleteObject),
             objects(lake, TABLE, s3.GetObject, s3.PutObject),
             *catalog(lake.database, glue.GetTable, glue.UpdateTable),
