@@ -16,7 +16,7 @@ rates = itertools.count(1_000)
 
 
 class Reprocessing:
-    """A run, step by step. Each `before_…` does all that comes before a step with every permission, and names the run."""
+    """A run, step by step: each `before_…` does all that comes before a step, and answers what the step is given."""
 
     def __init__(self, outputs: dict[str, str], functions: Functions) -> None:
         self._outputs = outputs
