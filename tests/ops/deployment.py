@@ -52,7 +52,7 @@ class Deployment:
         """Run a machine to its end."""
         states = client("stepfunctions")
         arn = states.start_execution(stateMachineArn=self.machines[machine], name=name, input=json.dumps(run_input))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             found: dict[str, Any] = states.describe_execution(executionArn=arn["executionArn"])
             if found["status"] != "RUNNING":
@@ -162,7 +162,7 @@ def _code() -> bytes:
     """Our own packages and the settings; the embedded AWS lends functions the packages of this environment."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for path in sorted((ROOT / "lambdas").rglob("*.py")):
+        for path in sorted(path for kind in ("*.py", "*.html") for path in (ROOT / "lambdas").rglob(kind)):
             archive.write(path, path.relative_to(ROOT / "lambdas"))
         archive.writestr("settings.json", json.dumps(load("local", {}).model_dump(mode="json")))
     return packed.getvalue()
