@@ -110,7 +110,6 @@ def plan_merge(settings: Settings, lake: Lake) -> FunctionSpec:
         statements=[
             iam.look_for_keys(lake.processed),
             objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
-            objects(lake, STAGED, s3.GetObject),
             objects(lake, TABLE, s3.GetObject),
             *catalog(lake.database, glue.GetTable),
         ],
@@ -191,9 +190,10 @@ def report_reprocess(settings: Settings, lake: Lake, *, topic_arn: object) -> Fu
         statements=[
             iam.look_for_keys(lake.processed),
             objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
-            objects(lake, LEDGER, s3.GetObject, s3.PutObject),
+            objects(lake, LEDGER, s3.PutObject),
             objects(lake, CLAIMS, s3.DeleteObject),
             objects(lake, MARKS, s3.PutObject),
+            # of the readings whose values have changed, for the charts
             objects(lake, STAGED, s3.GetObject),
             objects(lake, TABLE, s3.GetObject),
             iam.allow(topic_arn, sns.Publish),

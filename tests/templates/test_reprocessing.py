@@ -6,7 +6,6 @@ from tests.templates.test_permissions import resources_by_action
 from tests.templates.traps.systems import text
 from tests.templates.walking import Stack, stacks_named, statements
 
-OWN = "runs/reprocess/*"
 EXECUTIONS = {
     "states:DescribeExecution",
     "states:DescribeStateMachineForExecution",
@@ -17,32 +16,46 @@ EXECUTIONS = {
 }
 
 
+RUN, STAGED, TABLE = "runs/reprocess/*", "staging/reprocess/*", "warehouse/readings/*"
+CLAIMS, LEDGER, MARKS = "ledger/reprocess/claims/*", "ledger/reprocess/*", "ledger/quarantine/*"
+ARCHIVE, QUARANTINE = "raw-data/*", "quarantine/*"
+
+
 @pytest.mark.parametrize(
-    ("role", "changes"),
+    ("role", "reads", "writes", "deletes"),
     [
-        ("PlanReprocessRole", {OWN, "ledger/reprocess/claims/*"}),
-        ("RestoreObjectsRole", {OWN}),
-        ("DecodeObjectsRole", {OWN, "staging/reprocess/*"}),
-        ("PlanMergeRole", {OWN}),
-        ("MergeReadingsRole", {OWN, "warehouse/readings/*"}),
+        ("PlanReprocess", {ARCHIVE, RUN, "runs/compact/*", "ledger/*", TABLE}, {RUN, CLAIMS}, {CLAIMS}),
+        ("RestoreObjects", {ARCHIVE, RUN}, {RUN}, set()),
+        ("DecodeObjects", {ARCHIVE, QUARANTINE, MARKS, RUN}, {RUN, STAGED}, set()),
+        ("PlanMerge", {RUN, TABLE}, {RUN}, set()),
+        ("MergeReadings", {RUN, STAGED, TABLE}, {RUN, TABLE}, set()),
+        ("CommitReprocess", {RUN, STAGED, TABLE, CLAIMS}, {RUN, TABLE, QUARANTINE, MARKS, CLAIMS}, {CLAIMS}),
+        ("WriteHotTable", {RUN, STAGED}, {RUN}, set()),
+        ("ReportReprocess", {RUN, STAGED, TABLE}, {RUN, LEDGER, MARKS}, {CLAIMS}),
         (
-            "CommitReprocessRole",
-            {OWN, "ledger/quarantine/*", "ledger/reprocess/claims/*", "quarantine/*", "warehouse/readings/*"},
+            "UndoReprocess",
+            {RUN, TABLE, LEDGER, MARKS},
+            {RUN, TABLE, LEDGER, CLAIMS},
+            {CLAIMS, MARKS, QUARANTINE},
         ),
-        ("WriteHotTableRole", {OWN}),
-        ("ReportReprocessRole", {OWN, "ledger/quarantine/*", "ledger/reprocess/*"}),
-        ("UndoReprocessRole", {OWN, "ledger/reprocess/*", "ledger/reprocess/claims/*", "warehouse/readings/*"}),
     ],
 )
-def test_a_step_writes_nothing_but_what_is_its_own(role: str, changes: set[str]) -> None:
-    """The table's pointer aside, which only a commit and an undo move."""
-    allowed = resources_by_action("reprocessing", role)
+def test_a_step_reads_writes_and_deletes_nothing_but_what_is_its_own(
+    role: str, reads: set[str], writes: set[str], deletes: set[str]
+) -> None:
+    """The table's pointer aside, which only a commit and an undo move, and a commit makes."""
+    allowed = resources_by_action("reprocessing", f"{role}Role")
+    keys = {
+        action: {text(arn).split("}/")[1] for arn in allowed.get(f"s3:{action}Object", [])}
+        for action in ("Get", "Put", "Delete")
+    }
 
-    assert {text(arn).split("}/")[1] for arn in allowed.get("s3:PutObject", [])} == changes
-    assert ("glue:UpdateTable" in allowed) is (role in ("CommitReprocessRole", "UndoReprocessRole"))
-    assert ("dynamodb:PutItem" in allowed) is (role == "WriteHotTableRole")
-    assert ("sns:Publish" in allowed) is (role == "ReportReprocessRole")
-    assert ("s3:RestoreObject" in allowed) is (role == "RestoreObjectsRole")
+    assert keys == {"Get": reads, "Put": writes, "Delete": deletes}
+    assert ("glue:UpdateTable" in allowed) is (role in ("CommitReprocess", "UndoReprocess"))
+    assert ("glue:CreateTable" in allowed) is (role == "CommitReprocess")
+    assert ("dynamodb:PutItem" in allowed) is (role == "WriteHotTable")
+    assert ("sns:Publish" in allowed) is (role == "ReportReprocess")
+    assert ("s3:RestoreObject" in allowed) is (role == "RestoreObjects")
 
 
 @pytest.mark.parametrize("stack", stacks_named("reprocessing"), ids=lambda stack: stack.environment)
@@ -66,7 +79,7 @@ def test_who_has_the_policy_starts_watches_stops_redrives_and_reads_reports_and_
         "s3:::${Bucket}": {"s3:ListBucket"},
         "*": {"cloudformation:DescribeStacks", "cloudformation:ListStacks"},
     }
-    assert [one.conditions["s3:prefix"] for one in said if "s3:ListBucket" in one.actions] == [[OWN]]
+    assert [one.conditions["s3:prefix"] for one in said if "s3:ListBucket" in one.actions] == [[RUN]]
     assert ["kms:ViaService" in one.conditions for one in said if "kms:Decrypt" in one.actions] == [True]
 
 
