@@ -42,7 +42,7 @@ def test_a_range_is_tried_applied_and_taken_back(deployment: Deployment) -> None
     assert [report[name] for name in ("run_id", "mode", "outcome", "changed")] == ["run", "apply", "applied", 1]
     assert temperatures(deployment) == {"press": 30.0, "saw": 20.5}
     assert {"Decode All Objects", "Merge All Readings", "Write All To Hot Table"} < set(visited(applied))
-    assert len(ended_items(deployment.lake, "reprocess", "try", "SUCCEEDED")) > 0
+    assert len(ended_items(deployment.lake, "reprocess", "run", "SUCCEEDED")) == 3, "a task of each map"
 
     undone = deployment.start("back", {"undo": "run", "note": "it was right"}, "reprocess")
     assert undone["status"] == "SUCCEEDED", undone
