@@ -1,1 +1,1 @@
-"""The Lambda function `merge_readings`."""
+"""Merges the rows of one task of a reprocessing run."""

@@ -1,1 +1,1 @@
-"""The Lambda function `plan_merge`."""
+"""Plans the merge of what a run has decoded with the table."""

@@ -14,7 +14,7 @@ from pyiceberg.table import Table
 
 from compaction.ahead import ahead
 from compaction.errors import InvalidInput
-from compaction.lake_table import LakeTable, committed
+from compaction.lake_table import LakeTable
 from compaction.store import Store
 from optimization.choosing import parts
 from optimization.keeping import metrics_of
@@ -25,7 +25,6 @@ from reprocessing.decoded import decoded, planned_tasks
 from reprocessing.grouping import Meeting, Part, Together, new_part, old_part, together
 from reprocessing.manifests import (
     MERGE_ID_PROPERTY,
-    RUN_ID_PROPERTY,
     Committed,
     MergeTask,
     Plan,
@@ -36,6 +35,7 @@ from reprocessing.manifests import (
 )
 from reprocessing.request import Request, writes_table
 from reprocessing.runs import plan_by
+from reprocessing.snapshots import published
 from reprocessing.sources import sources_of
 from reprocessing.touching import touched
 
@@ -79,11 +79,8 @@ class MergePlanner(msgspec.Struct, frozen=True):
         body = self.store.read(committed_key(run_id))
         if body is not None:
             return msgspec.json.decode(body, type=Committed).merge_id
-        for run in committed(table, RUN_ID_PROPERTY) if table else ():
-            snapshot = table.snapshot_by_id(run.snapshot_id) if table and run.run_id == run_id else None
-            if snapshot is not None and snapshot.summary is not None:
-                return snapshot.summary.additional_properties.get(MERGE_ID_PROPERTY)
-        return None
+        snapshot = published(table, run_id) if table else None
+        return snapshot.summary.get(MERGE_ID_PROPERTY) if snapshot else None
 
     def _write(self, plan: Plan, merge_id: str, table: Table | None) -> dict[str, str]:
         encode = msgspec.json.Encoder().encode
