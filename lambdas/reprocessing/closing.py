@@ -60,7 +60,7 @@ class Closer(msgspec.Struct, frozen=True):
     settings: FunctionSettings
     sns: Any
     topic_arn: str
-    release: Callable[[], None]
+    release: Callable[[], object]
     now: datetime
 
     def close(self, run_id: str, ending: Ending) -> Report:

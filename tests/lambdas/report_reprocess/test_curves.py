@@ -3,23 +3,25 @@
 import pytest
 
 from reprocessing import curves
+from reprocessing.charts import Band
 from reprocessing.curves import BUCKETS, Curve, Curves, Reader
 from reprocessing.manifests import MergeTask, Series, merge_plan_key
 from reprocessing.request import Scope
 from tests.lake import AT, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, store
+from tests.lambdas.reprocessing.harness import Reprocessing
 
 SPIKE = Series("pump-1", "temperature", 1)
 HUMID = Series("pump-1", "humidity", 1)
 
 
-def read(run: Run, *series: Series, scope: Scope | None = None) -> Curves:
+def read(run: Reprocessing, *series: Series, scope: Scope | None = None) -> Curves:
     tasks: list[MergeTask] = run._lines(merge_plan_key(run.run_id, run.merge_id), MergeTask)
     reader = Reader(run.lake.s3, run.lake.processed, run.lake.partition_by)
     return reader.read(tasks, scope or Scope(AT * 1000, (AT + BUCKETS * 10) * 1000), series)
 
 
-def seen(curve: Curve) -> tuple[dict[int, object], dict[int, object]]:
+def seen(curve: Curve) -> tuple[dict[int, Band], dict[int, Band]]:
     before, after = (
         {number: band for number, band in enumerate(side) if band is not None} for side in (curve.before, curve.after)
     )

@@ -23,7 +23,9 @@ def run(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) 
     clients = {"s3": memory_lake.s3, "sns": Topic(), "stepfunctions": MemoryStates()}
     monkeypatch.setattr(handler.boto3, "client", lambda name, **_: clients[name])
     store(memory_lake, [200.0, 20.0], [20.0, 20.0])
-    return Run(memory_lake).prepare()
+    run = Run(memory_lake)
+    run.prepare()
+    return run
 
 
 def event(run: Run, **more: Any) -> dict[str, Any]:
@@ -35,15 +37,11 @@ def test_the_answer_is_the_report_in_short_and_where_it_is_and_the_range_is_free
     committed = run.commit()
     assert run.lake.store.read(claim_key("run")) is not None
 
-    answer = handler.handle(event(run), context)  # type: ignore[arg-type]
+    answer = handler.handle(event(run), context)
 
     assert answer["report"] == f"s3://{run.lake.processed}/runs/reprocess/run/report.json"
     assert answer["page"] == f"s3://{run.lake.processed}/runs/reprocess/run/report.html"
-    told = {
-        name: answer[name]
-        for name in ("outcome", "mode", "before", "after", "changed", "alarms_before", "alarms_after")
-    }
-    assert told == {
+    said = {
         "outcome": "applied",
         "mode": "apply",
         "before": 2,
@@ -52,18 +50,20 @@ def test_the_answer_is_the_report_in_short_and_where_it_is_and_the_range_is_free
         "alarms_before": 1,
         "alarms_after": 0,
     }
+    assert answer.items() >= said.items()
     assert answer["snapshot_id"] == committed.snapshot_id
     assert len(json.dumps(answer)) < 2000
     assert run.lake.store.read(claim_key("run")) is None
 
 
-@pytest.mark.parametrize(
-    "cause", ["Fewer.", '{"errorMessage": "Fewer.", "errorType": "FewerReadings", "stackTrace": []}']
-)
+OF_LAMBDA = '{"errorMessage": "Fewer.", "errorType": "FewerReadings", "stackTrace": []}'
+
+
+@pytest.mark.parametrize("cause", ["Fewer.", OF_LAMBDA])
 def test_a_refusal_is_told_in_the_words_of_the_function_that_refused(run: Run, context: object, cause: str) -> None:
     refused = {"Error": "FewerReadings", "Cause": cause}
 
-    answer = handler.handle(event(run, refused=refused), context)  # type: ignore[arg-type]
+    answer = handler.handle(event(run, refused=refused), context)
 
     assert (answer["outcome"], answer["snapshot_id"]) == ("refused", None)
     report = json.loads(run.lake.store.read("runs/reprocess/run/report.json") or b"")
