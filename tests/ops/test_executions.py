@@ -65,7 +65,7 @@ def test_a_status_that_is_not_known_is_not_taken_for_still_running() -> None:
 
 
 def test_a_run_that_there_is_not_is_said_to_be_none() -> None:
-    with pytest.raises(OpsError, match=r"no run other\. .*python -m ops status"):
+    with pytest.raises(OpsError, match=r"no run other\. .*python -m ops runs"):
         executions.describe(States(), "arn:aws:states:eu-central-1:1:execution:compact:other")
 
 
