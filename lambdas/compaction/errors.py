@@ -55,3 +55,11 @@ class RunTooOld(CompactionError):  # noqa: N818
 
 class CommitConflict(CompactionError):  # noqa: N818
     """Other commits, or a catalog that does not answer, came in the way of every attempt; trying again may succeed."""
+
+
+def shown(value: object) -> str:
+    """What somebody has given, in a few words, for a sentence about it."""
+    if value is None:
+        return "nothing"
+    said = "a huge number" if isinstance(value, int) and value.bit_length() > 64 else repr(value)
+    return said if len(said) <= 60 else f"{said[:57]}..."

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import msgspec
 
-from compaction.errors import InvalidInput
+from compaction.errors import InvalidInput, shown
 
 ARCHIVE_PREFIX = "raw-data/"
 HOUR = timedelta(hours=1)
@@ -84,21 +84,24 @@ def range_of(run_input: object) -> tuple[datetime | None, datetime | None]:
     unknown = sorted(set(run_input) - {"from", "to"})
     if unknown:
         raise InvalidInput(f"{unknown[0]}: unknown field. The input takes 'from' and 'to', both optional.")
-    start, end = (_moment(field, run_input.get(field)) for field in ("from", "to"))
+    start, end = (_given(field, run_input.get(field)) for field in ("from", "to"))
     if start and end and start >= end:
         raise InvalidInput(f"from: {start.isoformat()} is not before 'to', {end.isoformat()}. The range is half-open.")
     return start, end
 
 
-def _moment(field: str, value: object) -> datetime | None:
-    if value is None:
-        return None
+def _given(field: str, value: object) -> datetime | None:
+    return None if value is None else moment_of(field, value)
+
+
+def moment_of(field: str, value: object) -> datetime:
+    """The moment, in UTC, of an ISO-8601 text; one without an offset is UTC. Raises InvalidInput naming the field."""
     try:
         moment = datetime.fromisoformat(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise InvalidInput(
-            f"{field}: {value!r} is not an ISO-8601 time. Write it like 2026-11-21T09:00:00Z or 2026-11-21."
+            f"{field}: {shown(value)} is not an ISO-8601 time. Write it like 2026-11-21T09:00:00Z or 2026-11-21."
         ) from None
     if not 1970 <= moment.year < 9999:  # a year from the ends of the calendar, offsets and whole hours do not overflow
-        raise InvalidInput(f"{field}: {value!r} is outside the years 1970 to 9998.")
+        raise InvalidInput(f"{field}: {shown(value)} is outside the years 1970 to 9998.")
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

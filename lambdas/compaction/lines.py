@@ -13,6 +13,9 @@ from isal import isal_zlib
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """Of a longer line, and no payload is nearly as long, only the beginning is kept."""
 
+DAMAGE = "compressed data "
+"""How the detail begins where an object is damaged: what was set aside then is the rest of it, and no record."""
+
 _BOM = b"\xef\xbb\xbf"
 _GZIP = b"\x1f\x8b"
 _GZIP_WINDOW = 31  # zlib's largest window, gzip framing only
@@ -188,10 +191,10 @@ def _texts(body: Any) -> Iterator[bytes]:
             try:
                 text = member.decompress(chunk, _BLOCK_BYTES)
             except isal_zlib.error as error:  # type: ignore[misc]  # its stub has a value where the class is
-                raise Damaged(f"compressed data broken before byte {consumed}: {error}") from None
+                raise Damaged(f"{DAMAGE}broken before byte {consumed}: {error}") from None
             chunk = member.unused_data if member.eof else member.unconsumed_tail
             if text:
                 yield text
         chunk = body.read(_CHUNK_BYTES)
     if not member.eof:
-        raise Damaged(f"compressed data ends early, at byte {consumed}")
+        raise Damaged(f"{DAMAGE}ends early, at byte {consumed}")

@@ -37,17 +37,25 @@ class Files:
     """Writes arranged rows a file at a time, and hands the path of each, with its key, to `publish` when complete.
 
     A file holds one partition of `measured_at`. The same rows give the same files to the byte, however they were cut
-    when they were added. Rows have the column `source_object`, or `_source`, a place in `sources`.
+    when they were added. Rows have the column `source_object`, or `_source`, a place in `sources`. Keys begin with
+    `prefix`.
     """
 
     def __init__(
-        self, layout: Format, name: str, folder: Path, publish: Publish, sources: Sequence[str] | None = None
+        self,
+        layout: Format,
+        name: str,
+        folder: Path,
+        publish: Publish,
+        sources: Sequence[str] | None = None,
+        prefix: str = FILES_PREFIX,
     ) -> None:
         self._layout = layout
         self._sources = None if sources is None else pa.array(sources, pa.string())
         self._name = name
         self._path = folder / "part.parquet"
         self._publish = publish
+        self._prefix = prefix
         self._file: _File | None = None
         self._groups = RowGroups()
         self._partition: int | None = None
@@ -89,7 +97,7 @@ class Files:
         if file is None or self._partition is None:
             return
         partition = partition_name(self._partition, self._layout.partition_by)
-        key = f"{FILES_PREFIX}{partition}/{self._name}{f'-{self._part:03}' if self._part else ''}.parquet"
+        key = f"{self._prefix}{partition}/{self._name}{f'-{self._part:03}' if self._part else ''}.parquet"
         self._part += 1
         self.results.append(file.close(key, partition))
         self._publish(key, self._path)

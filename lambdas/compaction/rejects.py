@@ -3,7 +3,6 @@
 import zlib
 from pathlib import Path
 
-from compaction.store import Store
 from sensors import quarantine
 from sensors.quarantine import GZIP_LEVEL, GZIP_WINDOW
 from sensors.reading import Rejection
@@ -13,8 +12,8 @@ class Rejects:
     """Collects what is set aside."""
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / "quarantine.jsonl.gz"
-        self._file = self._path.open("wb")
+        self.path = folder / "quarantine.jsonl.gz"
+        self._file = self.path.open("wb")
         self._gzip = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
         self._first_of: dict[str, Rejection] = {}
         self.lines = 0
@@ -25,13 +24,8 @@ class Rejects:
         self._first_of.setdefault(rejection.reason.value, rejection)
         self.lines += 1
 
-    def publish(self, store: Store, name: str) -> str | None:
-        """Write the object and return its key; nothing, if nothing was set aside."""
+    def complete(self, name: str) -> str | None:
+        """Complete the file at `path`; the key of its object with this name, or None if nothing was set aside."""
         self._file.write(self._gzip.flush())
         self._file.close()
-        if not self.lines:
-            return None
-        key = quarantine.key(self._first_of.values(), name)
-        with self._path.open("rb") as packed:
-            store.write(key, packed)
-        return key
+        return quarantine.key(self._first_of.values(), name) if self.lines else None

@@ -105,7 +105,8 @@ class DecodeResult(msgspec.Struct, frozen=True):
 
     `late` and `ignored_fields` are about the stored readings, as everywhere. `rejects_key` is the object below
     `staging/` with what was set aside, published as `quarantine_key` once the run is committed; `resolved_key`, of the
-    quarantine as source, has a JSON line `[object key, position]` for each line that decoded.
+    quarantine as source, has a JSON line `[object key, position]` for each line that decoded to a reading of the scope,
+    those of an object together and in its order.
     """
 
     run_id: str
@@ -373,6 +374,26 @@ def decoded_key(run_id: str, task_id: str) -> str:
     return f"{RUNS_PREFIX}{run_id}/decoded/{task_id}.json"
 
 
+def restoring_key(run_id: str) -> str:
+    """Key of how far a run is with its frozen objects."""
+    return f"{RUNS_PREFIX}{run_id}/restoring.json"
+
+
+def decoded_prefix(run_id: str) -> str:
+    """What the keys of a run's files of decoded readings begin with; partition and task follow."""
+    return f"{STAGING_PREFIX}{run_id}/readings/"
+
+
+def rejects_key(run_id: str, task_id: str) -> str:
+    """Key of what one decoding task has set aside, until it is published."""
+    return f"{STAGING_PREFIX}{run_id}/quarantine/{task_id}.jsonl.gz"
+
+
+def resolved_key(run_id: str, task_id: str) -> str:
+    """Key of the lines of the quarantine that one decoding task has decoded."""
+    return f"{STAGING_PREFIX}{run_id}/resolved/{task_id}.jsonl"
+
+
 def merge_prefix(run_id: str, merge_id: str) -> str:
     """What the keys of one merge begin with; another is planned when the table changed in between."""
     return f"{RUNS_PREFIX}{run_id}/merges/{merge_id}/"
@@ -426,6 +447,11 @@ def ledger_key(run_id: str) -> str:
 def resolved_prefix(quarantine_key: str) -> str:
     """What the keys begin with that say which lines of a quarantine object are resolved; the run's name follows."""
     return f"{RESOLVED_PREFIX}{quarantine_key.removeprefix('quarantine/').removesuffix('.jsonl.gz')}/"
+
+
+def mark_key(quarantine_key: str, run_id: str) -> str:
+    """Key of the positions that a run has resolved: JSON strings, a line each, in the order of the object's lines."""
+    return f"{resolved_prefix(quarantine_key)}{run_id}.jsonl"
 
 
 def total(objects: tuple[DecodedObject, ...], late: int, ignored_fields: int) -> Counts:

@@ -1,0 +1,41 @@
+"""Objects that S3 reads out only after it was asked to restore them, and what it says of the copies that it makes."""
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, NamedTuple
+
+FROZEN: Final = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Storage classes whose objects have to be restored; `GLACIER_IR` is read at once.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects.html
+"""
+
+_UNTIL: Final = re.compile(r'ongoing-request="false", expiry-date="([^"]+)"')
+
+
+class Copy(NamedTuple):
+    """An object as HeadObject shows it: its class, whether a copy is being made, and until when there is one.
+
+    The header is https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html on `x-amz-restore`.
+    """
+
+    storage_class: str
+    in_progress: bool
+    until: datetime | None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether S3 reads the object out."""
+        return self.storage_class not in FROZEN or self.until is not None
+
+
+def copy_of(head: dict[str, Any]) -> Copy:
+    """What HeadObject answers, read."""
+    restore = head.get("Restore", "")
+    ready = _UNTIL.search(restore)
+    return Copy(
+        storage_class=head.get("StorageClass", "STANDARD"),
+        in_progress='ongoing-request="true"' in restore,
+        until=parsedate_to_datetime(ready[1]).replace(tzinfo=UTC) if ready else None,
+    )
