@@ -12,7 +12,7 @@ from reprocessing.request import Mode, Request, Scope, Target, Tier
 from reprocessing.values import Given
 from sensors.decode import is_device_id
 from sensors.reading import MAX_METRIC_NAME_CHARS, RESERVED_NAMES, Reason
-from sensors.settings import FunctionSettings, Threshold
+from sensors.settings import Reprocessing, Threshold
 
 FIELDS: Final = (
     *("from", "to", "devices", "source", "reasons", "failed_tasks_of", "targets", "mode", "rules", "alerts"),
@@ -31,7 +31,7 @@ _GLOB: Final = re.compile(r"[A-Za-z0-9._:*?!\[\]-]{1,256}")
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,80}")  # what an execution may be called, but for rare marks
 
 
-def parse(run_input: object, settings: FunctionSettings) -> Request:
+def parse(run_input: object, settings: Reprocessing) -> Request:
     """The request that an execution's input is. Raises InvalidInput, as `field: reason. What to write.`"""
     given = values.known("", run_input, FIELDS)
     mode: Mode = _word(given, "mode", get_args(Mode))
@@ -110,17 +110,17 @@ def _targets(given: Given, mode: Mode) -> tuple[Target, ...]:
     return values.words("targets", value, cast("tuple[Target, ...]", get_args(Target)))
 
 
-def _max_rate(given: Given, targets: Sequence[Target], settings: FunctionSettings) -> int:
+def _max_rate(given: Given, targets: Sequence[Target], settings: Reprocessing) -> int:
     if "max_rate" not in given:
-        return settings.reprocessing.max_rate
+        return settings.max_rate
     if "hot" not in targets:
         raise InvalidInput("max_rate: it caps writes to the hot table. Leave it out, or add 'hot' to 'targets'.")
     return values.number("max_rate", given["max_rate"], MAX_RATE)
 
 
-def _restore(given: Given, settings: FunctionSettings) -> tuple[Tier, int]:
+def _restore(given: Given, settings: Reprocessing) -> tuple[Tier, int]:
     restore = values.known("restore", given.get("restore", {}), ("tier", "days"))
-    tier, days = settings.reprocessing.restore_tier, settings.reprocessing.restore_days
+    tier, days = settings.restore_tier, settings.restore_days
     if "tier" in restore:
         tier = values.word("restore.tier", restore["tier"], cast("tuple[Tier, ...]", get_args(Tier)))
     if "days" in restore:

@@ -14,7 +14,7 @@ from reprocessing.parsing import FIELDS, parse
 from reprocessing.request import Request, Scope
 from sensors.settings import FunctionSettings, Threshold
 
-SETTINGS = msgspec.convert(load("local", {}).model_dump(mode="json"), FunctionSettings)
+SETTINGS = msgspec.convert(load("local", {}).model_dump(mode="json"), FunctionSettings).reprocessing
 LEAST = {
     "from": "2026-03-01",
     "to": "2026-04-01T00:00:00Z",
@@ -38,9 +38,9 @@ def test_what_is_not_said_is_as_in_the_settings():
         source="archive",
         targets=("table",),
         mode="apply",
-        max_rate=SETTINGS.reprocessing.max_rate,
-        restore_tier=SETTINGS.reprocessing.restore_tier,
-        restore_days=SETTINGS.reprocessing.restore_days,
+        max_rate=SETTINGS.max_rate,
+        restore_tier=SETTINGS.restore_tier,
+        restore_days=SETTINGS.restore_days,
         note="sensor 7 was scaled wrongly",
     )
 
