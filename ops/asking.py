@@ -1,4 +1,4 @@
-"""What `python -m ops reprocess` is asked for: its options, and the execution's input that they stand for, both ways."""
+"""What `python -m ops reprocess` is asked for: its options, and the input that they stand for, both ways."""
 
 import argparse
 import json

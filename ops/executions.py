@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ops.advice import NEW_RUN, REDRIVE, advice
+from ops.advice import NEW_RUN, REDRIVE, REPORT, advice
 from ops.errors import OpsError
 
 RUNNING = frozenset({"RUNNING", "PENDING_REDRIVE"})
@@ -154,6 +154,8 @@ def _ways_on(todo: str | None, arn: str, again: str, way_back: str) -> list[str]
     if todo is None:
         todo = f"The functions' logs say more. {NEW_RUN}, or {REDRIVE} to go on where it stopped: both are safe."
     ways = [todo]
+    if REPORT in todo:
+        ways.append(f"  python -m ops runs {arn.rpartition(':')[2]}")
     if NEW_RUN in todo:
         ways.append(f"  {again}")
     if REDRIVE in todo:

@@ -16,13 +16,17 @@ from ops.reprocess_report import did, show_report
 from ops.running import Answer, typed
 from ops.stack import Stack, find
 from reprocessing.parsing import parse
+from sensors.settings import Reprocessing
+
+_ANY = Reprocessing(hot_writers=1, max_rate=1, restore_tier="Standard", restore_days=1)
+"""Stands for the settings of the deployed system, which complete an input and make none right or wrong."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which readings, what is done with them, how, and how that is watched."""
     parser.description = (
-        "Read archived readings once more by today's rules and decoder. Without --apply it is a dry run: it reports what "
-        "would change, and changes nothing. Shows the progress, and the report in the end; Ctrl-C leaves it running."
+        "Read archived readings once more by today's rules and decoder. Without --apply it is a dry run: it reports "
+        "what would change, and changes nothing. Shows the progress and then the report; Ctrl-C leaves it running."
     )
     asking.add_arguments(parser)
     runs = parser.add_argument_group("runs")
@@ -82,7 +86,7 @@ def _input(given: argparse.Namespace, asked: dict[str, Any]) -> dict[str, Any]:
         return {"undo": given.undo, **asked}
     run_input = asking.completed(asked, datetime.now(UTC))
     try:
-        parse(run_input, ...)
+        parse(run_input, _ANY)
     except InvalidInput as error:
         raise OpsError(asking.as_option(str(error))) from None
     return run_input

@@ -1,4 +1,4 @@
-"""What the live progress of a reprocessing tells beside its tasks: objects and rows decoded, what Glacier still holds."""
+"""What the progress of a reprocessing tells beside its tasks: objects and rows decoded, what Glacier still holds."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -76,9 +76,8 @@ class Watching:
         restore = self._data.get("restore")
         if restore is None or now.state != RESTORING or now.status not in RUNNING:
             return []
-        return [
-            f"Glacier still holds {count(restore['waiting'], 'object')}; the next look is every {age(restore['wait_s'])}"
-        ]
+        waiting, every = count(restore["waiting"], "object"), age(restore["wait_s"])
+        return [f"Glacier still holds {waiting}, looked at every {every}"]
 
     def _decoding(self, now: Progress) -> list[str]:
         if self._plan is None or self._decoded is None or now.tasks is None:

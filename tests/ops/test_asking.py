@@ -39,9 +39,9 @@ def test_nothing_is_applied_without_a_note_of_its_own() -> None:
 
 def test_every_option_has_its_place_in_the_input() -> None:
     line = (
-        "--from 2026-03-01 --to 2026-04-01 --devices 'pump-1, press-*' --source quarantine --reasons bad_metric,no_metrics "
-        "--apply --targets table --note 'limit raised' --allow-fewer --alerts send --max-rate 50 --restore-tier Bulk "
-        "--restore-days 3"
+        "--from 2026-03-01 --to 2026-04-01 --devices 'pump-1, press-*' --source quarantine "
+        "--reasons bad_metric,no_metrics --apply --targets table --note 'limit raised' "
+        "--allow-fewer --alerts send --max-rate 50 --restore-tier Bulk --restore-days 3"
     )
 
     assert asking.completed(asked(line), NOW) == {
@@ -68,7 +68,7 @@ def test_failed_tasks_are_their_own_source() -> None:
     "line",
     [
         "--from 2026-03-01 --to 2026-04-01",
-        "--from 2026-03-01 --to 2026-04-01 --devices pump-1,'press-*' --targets hot --max-rate 9 --apply --note 'it is'",
+        "--from 2026-03-01 --to 2026-04-01 --devices pump-1,'press-*' --targets hot --max-rate 9 --apply --note 'it'",
         "--from 2026-03-01 --to 2026-04-01 --source quarantine --reasons not_json --alerts send --apply --note x",
         "--from 2026-03-01 --to 2026-04-01 --failed-tasks-of run-1 --restore-tier Bulk --restore-days 2 --allow-fewer",
     ],
@@ -134,5 +134,5 @@ def test_a_file_without_thresholds_is_refused_in_a_sentence(tmp_path: Path, name
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(OpsError, match="--backtest: missing.toml cannot be read: No such file"):
+    with pytest.raises(OpsError, match=r"--backtest: missing\.toml cannot be read: No such file"):
         asking.rules_of(Path("missing.toml"))
