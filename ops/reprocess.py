@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 
 from compaction.errors import InvalidInput
+from compaction.store import Store
 from ops import asking, executions, running
 from ops.errors import OpsError
 from ops.pages import open_page
@@ -15,6 +16,7 @@ from ops.reprocess_progress import Watching
 from ops.reprocess_report import did, show_report
 from ops.running import Answer, typed
 from ops.stack import Stack, find
+from reprocessing.manifests import report_key
 from reprocessing.parsing import parse
 from sensors.settings import Reprocessing
 
@@ -48,12 +50,21 @@ def run(given: argparse.Namespace) -> int:
     if given.detach:
         running.tell_started(given, stack, MACHINE, name)
         return 0
-    answer = running.watch(given, stack, MACHINE, name)
+    answer = with_report(stack, running.watch(given, stack, MACHINE, name))
     then = next_step(given, stack, name, answer)
     running.tell(given, answer, lambda found: Group(show_report(found), then))
     if given.open:
         open_page(stack, answer["page"])
     return 0
+
+
+def with_report(stack: Stack, answer: Answer) -> Answer:
+    """What an execution answered, and all that its run's report says; an undo has none."""
+    if "undone" in answer:
+        return answer
+    store = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"])
+    report: Answer = json.loads(store.read(report_key(answer["run_id"])) or b"{}")
+    return answer | report
 
 
 def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer) -> RenderableType:

@@ -94,8 +94,7 @@ def _show_list(found: Answer) -> RenderableType:
 def _show_one(found: Answer) -> RenderableType:
     machine = next(machine for machine in MACHINES if machine.command == found["machine"])
     shown: list[RenderableType] = [facts(f"{found['machine']} {found['run_id']}", dict(_facts(found)))]
-    answer = found.get("did") or found["report"]
-    if answer:
+    if answer := {**(found.get("did") or {}), **(found["report"] or {})}:
         shown.append(machine.show_report({"run_id": found["run_id"], "seconds": found.get("seconds"), **answer}))
     return Group(*shown)
 
