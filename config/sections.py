@@ -230,7 +230,12 @@ class Reprocessing(Model):
     """Archived readings once more through today's rules, by hand. Sizes of tasks and functions are `compaction`'s."""
 
     concurrency: int = Field(40, ge=1, le=10000, description="Tasks that decode or merge at the same time.")
-    hot_writers: int = Field(4, ge=1, le=100, description="Tasks that write to the hot table at the same time.")
+    hot_writers: int = Field(
+        4,
+        ge=1,
+        le=100,
+        description="Tasks that write to the hot table at the same time, each some hundred items a second at most.",
+    )
     max_rate: int = Field(
         500,
         ge=1,

@@ -90,6 +90,12 @@ class MemoryS3:
         answer: dict[str, Any] = self.effects.make(f"put {Key}", put)
         return answer
 
+    def copy_object(self, *, Bucket: str, Key: str, CopySource: dict[str, str]) -> None:
+        copied = self.buckets[CopySource["Bucket"]].get(CopySource["Key"])
+        if copied is None:
+            raise _error("NoSuchKey", "CopyObject")
+        self.put_object(Bucket=Bucket, Key=Key, Body=copied.body, Metadata=copied.metadata)
+
     def delete_object(self, *, Bucket: str, Key: str) -> None:
         self.effects.make(f"delete {Key}", lambda: self.buckets[Bucket].pop(Key, None))
 
@@ -201,6 +207,33 @@ class MemoryGlue:
     def _refused(self, name: str) -> ClientError:
         refused: ClientError = getattr(self.exceptions, name)({"Error": {"Code": name}}, "Glue")
         return refused
+
+
+class MemoryStates:
+    """Executions of one state machine, by name, with the status that a test gives them; None: there is none."""
+
+    class exceptions:  # noqa: N801 - the client's name
+        """Errors by the names that the client gives them."""
+
+        ExecutionDoesNotExist = type("ExecutionDoesNotExist", (ClientError,), {})
+
+    def __init__(self) -> None:
+        self._status: dict[str, str | None] = {}
+
+    def start(self, name: str) -> str:
+        """Have an execution run, unless it is there already, and answer its ARN."""
+        self._status.setdefault(name, "RUNNING")
+        return f"arn:aws:states:eu-central-1:000000000000:execution:reprocess:{name}"
+
+    def set(self, name: str, status: str | None) -> None:
+        """From now on it has this status."""
+        self._status[name] = status
+
+    def describe_execution(self, *, executionArn: str) -> dict[str, Any]:
+        status = self._status.get(executionArn.rpartition(":")[2])
+        if status is None:
+            raise self.exceptions.ExecutionDoesNotExist({"Error": {"Code": "ExecutionDoesNotExist"}}, "Describe")
+        return {"executionArn": executionArn, "status": status}
 
 
 class MemoryIO(FileIO):

@@ -82,6 +82,21 @@ def batch_of(readings: Sequence[Reading], metrics: Sequence[str], sources: Seque
     return batch(columns, metrics)
 
 
+def readings_of(rows: pa.Table, metrics: Sequence[str]) -> list[Reading]:
+    """The way back: readings of rows with the table's columns and times in milliseconds.
+
+    What the table does not keep of a reading, lateness and ignored fields, is as of one that has neither.
+    """
+    readings = []
+    for row in rows.to_pylist():
+        values = {name: row[name] for name in metrics if row[name] is not None} | dict(row["other_metrics"] or ())
+        attributes = {name: row[name] for name in ATTRIBUTES if row[name] is not None}
+        readings.append(
+            Reading(row["device_id"], row["measured_at"], values, attributes, row["received_at"], 0, late=False)
+        )
+    return readings
+
+
 def _others(values: dict[str, float], declared: frozenset[str]) -> list[tuple[str, float]] | None:
     if declared.issuperset(values):
         return None

@@ -55,6 +55,20 @@ class Store:
         with path.open("rb") as file:
             self.write(key, file)
 
+    def copy(self, source: str, target: str) -> bool:
+        """Copy an object within the bucket, replacing what was there; False when there is none to be copied."""
+        try:
+            self._s3.copy_object(Bucket=self.bucket, Key=target, CopySource={"Bucket": self.bucket, "Key": source})
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                return False
+            raise
+        return True
+
+    def delete(self, key: str) -> None:
+        """Delete an object; nothing, when there is none."""
+        self._s3.delete_object(Bucket=self.bucket, Key=key)
+
     def metadata(self, key: str) -> dict[str, str] | None:
         """The metadata that an object was written with, or None when there is no object."""
         try:

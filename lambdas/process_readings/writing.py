@@ -1,21 +1,19 @@
 """Writing a batch to the hot table: chunks, retries within the deadline, and items that the table refuses."""
 
-import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import count, islice
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
+from backoff import delay_s
 from process_readings.wire import PassingError, PutRequests, RefusalError
-from sensors.hot_items import Identity
+from sensors.hot_items import Identity, Item
 
 CHUNK: Final = 25  # BatchWriteItem's limit
 LANES: Final = 4  # 20 chunks of 8 ms each take 40 ms instead of 160; more lanes gain little and meet throttles sooner
-FIRST_DELAY_S: Final = 0.05
-LONGEST_DELAY_S: Final = 2.0
 
 Puts = dict[Identity, str]
 """Put requests by the identity of their reading."""
@@ -41,7 +39,7 @@ class Writer:
     def __init__(
         self,
         table: Table,
-        identity: Callable[[dict[str, Any]], Identity],
+        identity: Callable[[Item], Identity],
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._table = table
@@ -72,11 +70,11 @@ class Writer:
     def _write(self, puts: Puts, outcome: Outcome, time_left_s: Callable[[], float]) -> None:
         why = "no time was left for the first attempt"
         for attempt in count():
-            delay_s = _delay_s(attempt)
-            if delay_s >= time_left_s():
+            pause_s = delay_s(attempt)
+            if pause_s >= time_left_s():
                 outcome.failed.update(dict.fromkeys(puts, why))
                 return
-            self._sleep(delay_s)
+            self._sleep(pause_s)
             try:
                 unprocessed = self._table.put(puts.values())
             except PassingError as error:
@@ -88,7 +86,8 @@ class Writer:
                 if not unprocessed:
                     return
                 why = "left unprocessed by DynamoDB"
-                puts = {identity: puts[identity] for identity in map(self._identity, unprocessed)}
+                left = [self._identity(put["PutRequest"]["Item"]) for put in unprocessed]
+                puts = {identity: puts[identity] for identity in left}
 
     def _isolate(self, puts: Puts, why: str, outcome: Outcome, time_left_s: Callable[[], float]) -> None:
         """One item makes DynamoDB refuse its whole request: halve until it is alone, and write the others."""
@@ -99,10 +98,3 @@ class Writer:
         middle = len(items) // 2
         for half in (items[:middle], items[middle:]):
             self._write(dict(half), outcome, time_left_s)
-
-
-def _delay_s(attempt: int) -> float:
-    """Full jitter: anything up to a bound that doubles with each attempt, so that retries do not come in waves."""
-    if attempt == 0:
-        return 0.0
-    return random.uniform(0, min(LONGEST_DELAY_S, FIRST_DELAY_S * 2**attempt))  # noqa: S311 - spreads load, guards nothing

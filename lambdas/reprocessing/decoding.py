@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compaction.arrange import PARTITION_MS, PartitionBy
-from compaction.errors import ResultMissing
 from compaction.intake import Intake, Keep
 from compaction.manifests import PlannedObject
 from compaction.opening import open_planned
@@ -24,21 +23,19 @@ from compaction.scratch import scratch_folder
 from compaction.sorting import SortedRows, by_source
 from compaction.store import Store
 from reprocessing.draining import Drain, Marks
-from reprocessing.errors import RulesChanged
 from reprocessing.manifests import (
     DecodedObject,
     DecodeResult,
     DecodeTask,
-    Plan,
     StagedFile,
     decoded_key,
     decoded_prefix,
-    plan_key,
     rejects_key,
     resolved_key,
     total,
 )
 from reprocessing.request import Request, Scope
+from reprocessing.runs import plan_by
 from reprocessing.scope import mask
 from sensors.counts import UnbalancedError
 from sensors.settings import Limits
@@ -79,13 +76,7 @@ class Decoder(msgspec.Struct, frozen=True):
         Raises RulesChanged when the run was planned by other rules, ResultMissing when it has no plan, and what
         `compaction.writing.Writer.write` raises.
         """
-        plan = self._plan(run_id)
-        if plan.rules != self.rules:
-            raise RulesChanged(
-                f"Run {run_id} was planned by the rules {plan.rules[:12]}, this function has {self.rules[:12]}: "
-                "settings or decoder were deployed in between. Start an execution with the same input: it begins a "
-                "new run."
-            )
+        plan = plan_by(self._store, run_id, self.rules)
         done = self._store.read(decoded_key(run_id, task.task_id))
         if done is not None:
             result = msgspec.json.decode(done, type=DecodeResult)
@@ -102,12 +93,6 @@ class Decoder(msgspec.Struct, frozen=True):
     @property
     def _store(self) -> Store:
         return Store(self.s3, self.processed_bucket)
-
-    def _plan(self, run_id: str) -> Plan:
-        body = self._store.read(plan_key(run_id))
-        if body is None:
-            raise ResultMissing(f"Run {run_id} has no plan. Start a new run.")
-        return msgspec.json.decode(body, type=Plan)
 
     def _archive(self, job: _Job) -> DecodeResult:
         """Of the archive: compaction's own way, but for the readings that are not of the scope."""

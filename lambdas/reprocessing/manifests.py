@@ -13,12 +13,13 @@ import msgspec
 
 from compaction.manifests import FileResult, PlannedObject
 from optimization.manifests import Key, SourceFile, SourceResult
-from reprocessing.request import Request
+from reprocessing.request import Request, Scope
 from sensors.counts import Counts
 
 RUNS_PREFIX = "runs/reprocess/"
 STAGING_PREFIX = "staging/reprocess/"
 LEDGER_PREFIX = "ledger/reprocess/"
+CLAIMS_PREFIX = f"{LEDGER_PREFIX}claims/"
 RESOLVED_PREFIX = "ledger/quarantine/"
 
 RUN_ID_PROPERTY = "sensorkeep.reprocess-run-id"
@@ -52,6 +53,34 @@ class Plan(msgspec.Struct, frozen=True):
     missing: int
     frozen: int
     frozen_bytes: int
+
+
+class Restoring(msgspec.Struct, frozen=True):
+    """`restoring.json`: how far a run is with `frozen.jsonl`, whose objects it goes through in their order.
+
+    Of `requested` objects S3 makes copies or has them; the first `restored` of them are known to be readable. Times are
+    ISO-8601: the last request was `requested_at`. `refused` counts objects that cannot be restored, of which
+    `reasons` has the first, each with its reason.
+    """
+
+    requested_at: str
+    looked_at: str
+    requested: int = 0
+    restored: int = 0
+    refused: int = 0
+    reasons: tuple[str, ...] = ()
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """`ledger/reprocess/claims/<execution>.json`: an execution that changes a range, or undoes a change of it.
+
+    `execution` is its ARN, `since` ISO-8601. It holds as long as the execution runs.
+    """
+
+    run_id: str
+    execution: str
+    scope: Scope
+    since: str
 
 
 class DecodeTask(msgspec.Struct, frozen=True):
@@ -335,6 +364,28 @@ class Committed(msgspec.Struct, frozen=True):
     """Readings that vanish by cause: `quarantined: <reason>`, `duplicate`, `moved`, `not found`."""
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """Who has had a run undone, why, when (ISO-8601) and with which snapshot."""
+
+    by: str | None
+    note: str
+    at: str
+    execution: str
+    snapshot_id: str
+
+
+class Undone(msgspec.Struct, frozen=True):
+    """`undone.json`: what the undo of a run has put back. The run's readings stay in the hot table."""
+
+    run_id: str
+    snapshot_id: str
+    rows_removed: int
+    rows_restored: int
+    files_removed: int
+    files_restored: int
+    hot_table: Literal["left as it is"] = "left as it is"
+
+
 class LedgerEntry(msgspec.Struct, frozen=True):
     """`ledger/reprocess/<run id>.json`: who has asked for what and when, and what came of it. Times are ISO-8601."""
 
@@ -347,6 +398,7 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     outcome: Literal["applied", "looked", "refused", "undone"]
     snapshot_id: str | None
     executions: tuple[str, ...]
+    undone: Taken | None = None
 
 
 def plan_key(run_id: str) -> str:
@@ -424,6 +476,11 @@ def committed_key(run_id: str) -> str:
     return f"{RUNS_PREFIX}{run_id}/committed.json"
 
 
+def undone_key(run_id: str) -> str:
+    """Key of what the undo of a run has put back."""
+    return f"{RUNS_PREFIX}{run_id}/undone.json"
+
+
 def report_key(run_id: str) -> str:
     """Key of a run's report for programs."""
     return f"{RUNS_PREFIX}{run_id}/report.json"
@@ -434,9 +491,19 @@ def page_key(run_id: str) -> str:
     return f"{RUNS_PREFIX}{run_id}/report.html"
 
 
-def claim_key(run_id: str) -> str:
-    """Key of a run's claim to its range."""
-    return f"{LEDGER_PREFIX}claims/{run_id}.json"
+def claim_key(execution: str) -> str:
+    """Key of an execution's claim to the range of its run."""
+    return f"{CLAIMS_PREFIX}{execution}.json"
+
+
+def request_key(digest: str) -> str:
+    """Key of the name of the last run that has begun with a request."""
+    return f"{RUNS_PREFIX}requests/{digest}.json"
+
+
+def draft_key(run_id: str, draft: str, name: str) -> str:
+    """Key of a file of a plan before the plan is chosen: two that plan a run at once have drafts of their own."""
+    return f"{RUNS_PREFIX}{run_id}/drafts/{draft}/{name}"
 
 
 def ledger_key(run_id: str) -> str:

@@ -7,9 +7,9 @@ from typing import Any, Final, cast, get_args
 
 from compaction.errors import InvalidInput, shown
 from compaction.hours import moment_of
-from reprocessing import values
+from reprocessing import fields
+from reprocessing.fields import Given
 from reprocessing.request import Mode, Request, Scope, Target, Tier
-from reprocessing.values import Given
 from sensors.decode import is_device_id
 from sensors.reading import MAX_METRIC_NAME_CHARS, RESERVED_NAMES, Reason
 from sensors.settings import Reprocessing, Threshold
@@ -33,9 +33,9 @@ _RUN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,80}")  # what an execution may be
 
 def parse(run_input: object, settings: Reprocessing) -> Request:
     """The request that an execution's input is. Raises InvalidInput, as `field: reason. What to write.`"""
-    given = values.known("", run_input, FIELDS)
+    given = fields.known("", run_input, FIELDS)
     mode: Mode = _word(given, "mode", get_args(Mode))
-    failed_tasks_of = values.optional(given, "failed_tasks_of", _run_id)
+    failed_tasks_of = fields.optional(given, "failed_tasks_of", run_id)
     source = _source(given, failed_tasks_of)
     targets = _targets(given, mode)
     tier, days = _restore(given, settings)
@@ -47,19 +47,19 @@ def parse(run_input: object, settings: Reprocessing) -> Request:
         max_rate=_max_rate(given, targets, settings),
         restore_tier=tier,
         restore_days=days,
-        note=values.text("note", given.get("note"), MAX_NOTE_CHARS),
+        note=fields.text("note", given.get("note"), MAX_NOTE_CHARS),
         reasons=_reasons(given, source),
         failed_tasks_of=failed_tasks_of,
         rules=_rules(given, mode),
         alerts=_alerts(given, mode),
-        allow_fewer=values.optional(given, "allow_fewer", values.flag) or False,
-        by=values.optional(given, "by", lambda field, value: values.text(field, value, MAX_NAME_CHARS)),
+        allow_fewer=fields.optional(given, "allow_fewer", fields.flag) or False,
+        by=fields.optional(given, "by", lambda field, value: fields.text(field, value, MAX_NAME_CHARS)),
     )
 
 
 def _scope(given: Given) -> Scope:
     moments = [
-        moment_of(field, values.needed(given, field, "a time like 2026-03-01T00:00:00Z")) for field in ("from", "to")
+        moment_of(field, fields.needed(given, field, "a time like 2026-03-01T00:00:00Z")) for field in ("from", "to")
     ]
     start, end = (-((datetime.fromtimestamp(0, UTC) - moment) // _MS) for moment in moments)  # the next millisecond
     if start >= end:
@@ -67,11 +67,11 @@ def _scope(given: Given) -> Scope:
             f"from: {moments[0].isoformat()} is not before 'to', {moments[1].isoformat()}. The range has its "
             "beginning, and not its end: write a later 'to'."
         )
-    return Scope(start, end, values.optional(given, "devices", _devices) or ())
+    return Scope(start, end, fields.optional(given, "devices", _devices) or ())
 
 
 def _devices(field: str, value: object) -> tuple[str, ...]:
-    listed = values.items(field, [value] if isinstance(value, str) else value, "a device, a glob or a list of both")
+    listed = fields.items(field, [value] if isinstance(value, str) else value, "a device, a glob or a list of both")
     if len(listed) > MAX_DEVICES:
         raise InvalidInput(f"{field}: {len(listed)} entries, {MAX_DEVICES} at most. Write globs like 'pump-*'.")
     for device in listed:
@@ -84,7 +84,7 @@ def _devices(field: str, value: object) -> tuple[str, ...]:
 
 
 def _word(given: Given, field: str, words: Sequence[Any]) -> Any:
-    return values.word(field, values.needed(given, field, f"one of {', '.join(words)}"), words)
+    return fields.word(field, fields.needed(given, field, f"one of {', '.join(words)}"), words)
 
 
 def _source(given: Given, failed_tasks_of: str | None) -> Any:
@@ -100,14 +100,14 @@ def _reasons(given: Given, source: str) -> tuple[str, ...]:
         return ()
     if source != "quarantine":
         raise InvalidInput("reasons: only records of the quarantine have one. Leave it out, or ask for 'quarantine'.")
-    return values.words("reasons", given["reasons"], tuple(reason.value for reason in Reason))
+    return fields.words("reasons", given["reasons"], tuple(reason.value for reason in Reason))
 
 
 def _targets(given: Given, mode: Mode) -> tuple[Target, ...]:
     if "targets" not in given and mode == "backtest":
         return ("table",)
-    value = values.needed(given, "targets", "a list of 'table' and 'hot'")
-    return values.words("targets", value, cast("tuple[Target, ...]", get_args(Target)))
+    value = fields.needed(given, "targets", "a list of 'table' and 'hot'")
+    return fields.words("targets", value, cast("tuple[Target, ...]", get_args(Target)))
 
 
 def _max_rate(given: Given, targets: Sequence[Target], settings: Reprocessing) -> int:
@@ -115,21 +115,21 @@ def _max_rate(given: Given, targets: Sequence[Target], settings: Reprocessing) -
         return settings.max_rate
     if "hot" not in targets:
         raise InvalidInput("max_rate: it caps writes to the hot table. Leave it out, or add 'hot' to 'targets'.")
-    return values.number("max_rate", given["max_rate"], MAX_RATE)
+    return fields.number("max_rate", given["max_rate"], MAX_RATE)
 
 
 def _restore(given: Given, settings: Reprocessing) -> tuple[Tier, int]:
-    restore = values.known("restore", given.get("restore", {}), ("tier", "days"))
+    restore = fields.known("restore", given.get("restore", {}), ("tier", "days"))
     tier, days = settings.restore_tier, settings.restore_days
     if "tier" in restore:
-        tier = values.word("restore.tier", restore["tier"], cast("tuple[Tier, ...]", get_args(Tier)))
+        tier = fields.word("restore.tier", restore["tier"], cast("tuple[Tier, ...]", get_args(Tier)))
     if "days" in restore:
-        days = values.number("restore.days", restore["days"], MAX_RESTORE_DAYS)
+        days = fields.number("restore.days", restore["days"], MAX_RESTORE_DAYS)
     return tier, days
 
 
 def _alerts(given: Given, mode: Mode) -> Any:
-    alerts = values.word("alerts", given.get("alerts", "suppress"), ("suppress", "send"))
+    alerts = fields.word("alerts", given.get("alerts", "suppress"), ("suppress", "send"))
     if alerts == "send" and mode != "apply":
         raise InvalidInput(
             "alerts: 'send' goes with mode 'apply' only. Leave it out: the report has the alarms anyway."
@@ -143,14 +143,14 @@ def _rules(given: Given, mode: Mode) -> dict[str, tuple[Threshold, ...]] | None:
         if "rules" in given:
             raise InvalidInput("rules: only a back-test tries rules. Leave them out, or ask for mode 'backtest'.")
         return None
-    value = values.needed(given, "rules", f"the thresholds to try, like {example}")
+    value = fields.needed(given, "rules", f"the thresholds to try, like {example}")
     if not isinstance(value, dict) or not 1 <= len(value) <= MAX_RULES:
         raise InvalidInput(f"rules: not an object of 1 to {MAX_RULES} metrics. Write thresholds by metric: {example}.")
     return {_metric(name): _thresholds(name, listed) for name, listed in sorted(value.items())}
 
 
 def _metric(name: str) -> str:
-    if not 0 < len(name) <= MAX_METRIC_NAME_CHARS or name in RESERVED_NAMES or not values.is_unicode(name):
+    if not 0 < len(name) <= MAX_METRIC_NAME_CHARS or name in RESERVED_NAMES or not fields.is_unicode(name):
         raise InvalidInput(f"rules: {shown(name)} can be no metric. Write the name of one that devices send.")
     return name
 
@@ -163,16 +163,17 @@ def _thresholds(metric: str, value: object) -> tuple[Threshold, ...]:
     thresholds = []
     for number, item in enumerate(value):
         place = f"{field}[{number}]"
-        limits = values.known(place, item, ("severity", "above", "below"))
+        limits = fields.known(place, item, ("severity", "above", "below"))
         if ("above" in limits) == ("below" in limits):
             raise InvalidInput(f"{place}: it needs exactly one of 'above' and 'below'. Write {what}.")
-        severity = values.word(f"{place}.severity", limits.get("severity", SEVERITIES[-1]), SEVERITIES)
-        bounds = {name: values.limit(f"{place}.{name}", limits[name]) for name in ("above", "below") if name in limits}
+        severity = fields.word(f"{place}.severity", limits.get("severity", SEVERITIES[-1]), SEVERITIES)
+        bounds = {name: fields.limit(f"{place}.{name}", limits[name]) for name in ("above", "below") if name in limits}
         thresholds.append(Threshold(severity, **bounds))
     return tuple(thresholds)
 
 
-def _run_id(field: str, value: object) -> str:
+def run_id(field: str, value: object) -> str:
+    """The name of a run. Raises InvalidInput."""
     if not isinstance(value, str) or not _RUN_ID.fullmatch(value):
         raise InvalidInput(
             f"{field}: {shown(value)} is no run. Write the name of an execution of compact or reprocess."

@@ -39,3 +39,8 @@ class Request(msgspec.Struct, frozen=True):
     alerts: Literal["suppress", "send"] = "suppress"
     allow_fewer: bool = False
     by: str | None = None
+
+
+def writes_table(request: Request) -> bool:
+    """Whether the run, or the one that it is the trial of, writes to the table."""
+    return "table" in request.targets and request.mode != "backtest"

@@ -78,6 +78,15 @@ def holds_all(scope: Scope, bounds: Bounds) -> bool:
     return not scope.devices or (only is not None and has_device(scope, only))
 
 
+def may_overlap(one: Scope, other: Scope) -> bool:
+    """Whether a reading may be of both; globs that begin differently have no device in common."""
+    if one.start_ms >= other.end_ms or other.start_ms >= one.end_ms:
+        return False
+    if not one.devices or not other.devices:
+        return True
+    return _devices(one.devices).may_share(_devices(other.devices))
+
+
 def row_groups(metadata: pq.FileMetaData) -> list[Bounds]:
     """The bounds of each row group of a file, as its statistics say."""
     columns = [metadata.schema.names.index(name) for name in ("device_id", "measured_at")]
@@ -114,6 +123,18 @@ class _Devices:
         low, high = first or "", last if last is not None else _AFTER_ALL
         return any(low <= name <= high for name in self._names) or any(
             beginning <= high and beginning + _AFTER_ALL >= low for beginning in self._beginnings
+        )
+
+    def may_share(self, other: "_Devices") -> bool:
+        """Whether a device may be one of both."""
+        return (
+            any(map(other.matches, self._names))
+            or any(map(self.matches, other._names))
+            or any(
+                here.startswith(there) or there.startswith(here)
+                for here in self._beginnings
+                for there in other._beginnings
+            )
         )
 
 

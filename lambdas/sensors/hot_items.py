@@ -13,6 +13,9 @@ from sensors.reading import Reading
 from sensors.settings import HotTable
 from sensors.times import from_text, iso_ms
 
+Item = dict[str, dict[str, Any]]
+"""An item's attribute values by name: `{"pressure": {"N": "6.1"}}`."""
+
 Identity = tuple[str, int]
 """`device_id` and `measured_at_ms`."""
 
@@ -48,9 +51,21 @@ class Items:
             f',"expires_at":{{"N":"{received_at_ms // 1000 + self._retention_s}"}}}}}}}}'
         )
 
-    def identity(self, put_request: dict[str, Any]) -> Identity:
-        """The reading that a put request of an answer is about, whatever way DynamoDB writes the number."""
-        item = put_request["PutRequest"]["Item"]
+    def item(self, reading: Reading, processed_at: str) -> Item:
+        """The same as attribute values, for whoever writes one at a time."""
+        item: Item = msgspec.json.decode(self.put_request(reading, processed_at))["PutRequest"]["Item"]
+        return item
+
+    def key(self, item: Item) -> Item:
+        """The two attributes of an item that are its key."""
+        return {name: item[name] for name in (self._table.device_key, TIME_KEY)}
+
+    def kept_from_ms(self, now_s: float) -> int:
+        """The first arrival, in epoch milliseconds, whose reading is not past its time."""
+        return (int(now_s) + 1 - self._retention_s) * 1000
+
+    def identity(self, item: Item) -> Identity:
+        """The reading that an item of an answer, or its key, is of, whatever way DynamoDB writes the number."""
         time = item[TIME_KEY]
         moment_ms = from_text(time["S"]) if self._iso_8601 else round(float(time["N"]) * 1000)
         if moment_ms is None:

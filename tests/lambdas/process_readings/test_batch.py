@@ -93,7 +93,7 @@ def test_an_item_tells_its_reading_and_its_values_whatever_their_names():
             put_request = json.loads(items.put_request(reading, "now"))
             item = put_request["PutRequest"]["Item"]
 
-            assert items.identity(put_request) == ("pump-1", measured_at_ms)
+            assert items.identity(put_request["PutRequest"]["Item"]) == ("pump-1", measured_at_ms)
             assert {name: float(item[name]["N"]) for name in metrics} == metrics
             assert {name: item[name]["S"] for name in attributes} == attributes
 

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
+from backoff import LONGEST_DELAY_S
 from process_readings.wire import PassingError, WireError
-from process_readings.writing import LANES, LONGEST_DELAY_S, Writer
+from process_readings.writing import LANES, Writer
 
 
 def puts(count):

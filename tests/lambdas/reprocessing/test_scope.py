@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from compaction.columns import TIMESTAMP
 from reprocessing.request import Scope
-from reprocessing.scope import Bounds, archive_window, has_device, holds_all, mask, may_meet, row_groups
+from reprocessing.scope import Bounds, archive_window, has_device, holds_all, mask, may_meet, may_overlap, row_groups
 from sensors.settings import Limits
 
 names = st.text("ab.-", min_size=1, max_size=4)
@@ -129,3 +129,25 @@ def test_the_first_day_there_is_has_hours_before_it():
     window = archive_window(Scope(0, 1), Limits())
 
     assert window.start == datetime(1969, 12, 31, 23, tzinfo=UTC)
+
+
+@given(scopes, scopes, rows_of)
+def test_scopes_that_share_a_reading_overlap(one, other, rows):
+    assert may_overlap(one, other) or not any(is_of(one, *row) and is_of(other, *row) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "overlaps"),
+    [
+        (Scope(0, 10), Scope(9, 20), True),
+        (Scope(0, 10), Scope(10, 20), False),
+        (Scope(0, 10, ("fan-1",)), Scope(0, 10), True),
+        (Scope(0, 10, ("fan-1",)), Scope(0, 10, ("fan-2", "fan-3")), False),
+        (Scope(0, 10, ("fan-1",)), Scope(0, 10, ("fan-?",)), True),
+        (Scope(0, 10, ("fan-*",)), Scope(0, 10, ("pump-*",)), False),
+        (Scope(0, 10, ("fan-*",)), Scope(0, 10, ("*-1",)), True),
+    ],
+)
+def test_scopes_overlap_in_time_and_devices(one, other, overlaps):
+    assert may_overlap(one, other) is overlaps
+    assert may_overlap(other, one) is overlaps

@@ -1,0 +1,1 @@
+"""Decodes the objects of one task of a reprocessing."""

@@ -1,0 +1,1 @@
+"""Merges the rows of one task of a reprocessing run."""

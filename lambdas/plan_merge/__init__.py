@@ -1,0 +1,1 @@
+"""Plans the merge of what a run has decoded with the table."""

@@ -1,0 +1,28 @@
+"""What the table's history says of a run: published, taken back, or neither.
+
+A snapshot that a rollback took out of the history does not count, as in the compaction (`compaction.runs`).
+"""
+
+from pyiceberg.table import Table
+
+from compaction.lake_table import history
+from compaction.runs import Snapshot
+from reprocessing.manifests import RUN_ID_PROPERTY, UNDO_PROPERTY
+
+
+def published(table: Table, run_id: str) -> Snapshot | None:
+    """The snapshot with which a run was published, None when it was not, or was undone since."""
+    return _last_word(table, run_id, RUN_ID_PROPERTY)
+
+
+def undone(table: Table, run_id: str) -> Snapshot | None:
+    """The snapshot with which a run was undone, None when it was not, or was published again since."""
+    return _last_word(table, run_id, UNDO_PROPERTY)
+
+
+def _last_word(table: Table, run_id: str, name: str) -> Snapshot | None:
+    told = (
+        one for one in history(table) if run_id in (one.summary.get(RUN_ID_PROPERTY), one.summary.get(UNDO_PROPERTY))
+    )
+    last = next(told, None)
+    return last if last is not None and last.summary.get(name) == run_id else None

@@ -1,0 +1,225 @@
+"""The undo of a run: one commit takes its files out and puts those from before it back; every other commit stays.
+
+Files that were taken out of a table are not put in again by their old names. Iceberg's specification advises against
+that (https://iceberg.apache.org/spec/#manifest-entry-fields, note 1): who expires snapshots by what they have removed
+would delete these files for good. So they are copied, within S3, and their manifest entries with them.
+"""
+
+import copy
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import msgspec
+from pyiceberg.manifest import DataFile
+
+from compaction.ahead import ahead
+from compaction.committing import commit
+from compaction.errors import InvalidInput, ResultMissing, shown
+from compaction.lake_table import LakeTable, history
+from compaction.runs import Snapshot
+from compaction.store import Store
+from reprocessing import fields, parsing
+from reprocessing.decoded import decoded
+from reprocessing.errors import CannotUndo
+from reprocessing.manifests import (
+    UNDO_PROPERTY,
+    LedgerEntry,
+    Plan,
+    Taken,
+    Undone,
+    ledger_key,
+    undone_key,
+)
+from reprocessing.resolving import unmark
+from reprocessing.reverting import Swap, instead, refuse_others, swap_of
+from reprocessing.runs import read_plan
+from reprocessing.snapshots import published, undone
+
+_FRESH = timedelta(days=1)
+"""A copy of an earlier attempt that is no older is used again: files that no snapshot names are kept much longer."""
+
+_FILE_PATH = 1  # its place in a DataFile
+
+
+class Wish(NamedTuple):
+    """Who wants a run undone, and why: `execution` is the name of theirs, `asked_at` when it began, in ISO-8601."""
+
+    run_id: str
+    execution: str
+    asked_at: str
+    note: str
+    by: str | None
+
+
+def wish(run_input: object, execution: str, asked_at: str) -> Wish:
+    """What an execution's input asks for. Raises InvalidInput, as `field: reason. What to write.`"""
+    given = fields.known("", run_input, ("undo", "note", "by"))
+    return Wish(
+        run_id=parsing.run_id("undo", fields.needed(given, "undo", "the name of the run that is to be undone")),
+        execution=execution,
+        asked_at=asked_at,
+        note=fields.optional(given, "note", lambda name, value: fields.text(name, value, parsing.MAX_NOTE_CHARS)) or "",
+        by=fields.optional(given, "by", lambda name, value: fields.text(name, value, parsing.MAX_NAME_CHARS)),
+    )
+
+
+class Undoer:
+    """Undoes runs whose manifests are in `store` and whose readings are in `table`.
+
+    `hold` claims the range of a run for the undo, or raises RangeHeld; `release` gives it back. `now` is when the
+    function was called.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        table: LakeTable,
+        now: datetime,
+        hold: Callable[[Plan], None],
+        release: Callable[[], None],
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._store = store
+        self._table = table
+        self._now = now
+        self._hold = hold
+        self._release = release
+        self._sleep = sleep
+
+    def undo(self, wish: Wish) -> Undone:
+        """Take back what a run has published; done already, it is left as it is, with the same answer.
+
+        Raises CannotUndo, which says what to do instead, InvalidInput when there is no such run, RangeHeld, and
+        CommitConflict when others were faster at every attempt. The table is left as it is then.
+        """
+        plan = self._plan(wish.run_id)
+        if (done := self._done(plan)) is not None:
+            return done
+        self._hold(plan)
+        try:
+            answer = commit(f"The undo of run {plan.run_id}", lambda: self._undo_once(plan), self._sleep)
+            unmark(self._store, plan, "archive")
+            self._withdraw_rejects(plan)
+            self._enter(plan, wish, answer)
+            self._store.write(undone_key(wish.run_id), msgspec.json.encode(answer))
+        finally:
+            self._release()
+        return answer
+
+    def _plan(self, run_id: str) -> Plan:
+        try:
+            return read_plan(self._store, run_id)
+        except ResultMissing:
+            raise InvalidInput(
+                f"undo: {shown(run_id)} is no run of reprocess. Write the name of one that `python -m ops runs` lists."
+            ) from None
+
+    def _done(self, plan: Plan) -> Undone | None:
+        """What an undo before this one has put back, unless a rollback has made the run come back."""
+        body = self._store.read(undone_key(plan.run_id))
+        table = commit(f"The undo of run {plan.run_id}", self._table.find, self._sleep) if body else None
+        if body is None or (table and published(table, plan.run_id)):
+            return None
+        return msgspec.json.decode(body, type=Undone)
+
+    def _undo_once(self, plan: Plan) -> Undone:
+        """One attempt, on the table as it is now: whoever commits in between makes it fail, and all is checked anew."""
+        table = self._table.find()
+        done = undone(table, plan.run_id) if table else None
+        if done is not None:  # by an attempt whose answer was lost, or a call before this one
+            return _undone(plan.run_id, done)
+        snapshot = published(table, plan.run_id) if table else None
+        if table is None or snapshot is None:
+            raise CannotUndo(_not_there(plan))
+        swap = swap_of(table, snapshot, plan)
+        refuse_others(table, snapshot, swap, plan)
+        former = list(self._copies(plan, swap.removed))
+        self._table.put_back(table, swap.added, former, _properties(plan, swap))
+        return _undone(plan.run_id, history(table)[0])
+
+    def _copies(self, plan: Plan, files: Iterable[DataFile]) -> Iterator[DataFile]:
+        """Entries of copies of these files. Raises CannotUndo when one of them is gone."""
+        for file, key in ahead(lambda file: self._copy(plan, file), files):
+            if key is None:
+                raise CannotUndo(f"{file.file_path}, which run {plan.run_id} has replaced, is gone. {instead(plan)}")
+            yield _as(file, f"s3://{self._store.bucket}/{key}")
+
+    def _copy(self, plan: Plan, file: DataFile) -> str | None:
+        source = file.file_path.removeprefix(f"s3://{self._store.bucket}/")
+        name = hashlib.sha256(source.encode()).hexdigest()[:16]
+        key = f"{source.rpartition('/')[0]}/{plan.run_id}-undone-{name}.parquet"
+        is_fresh = self._store.metadata(key) is not None and self._now - self._store.written_at(key) < _FRESH
+        return key if is_fresh or self._store.copy(source, key) else None
+
+    def _withdraw_rejects(self, plan: Plan) -> None:
+        """Their records are rows again, by the rules from before the run: what it has set aside is so no longer."""
+        for task, result in decoded(self._store, plan):
+            if task.to_table and result.quarantine_key:
+                self._store.delete(result.quarantine_key)
+
+    def _enter(self, plan: Plan, wish: Wish, answer: Undone) -> None:
+        """Say in the ledger that the run was undone, by whom and why."""
+        key = ledger_key(plan.run_id)
+        body = self._store.read(key)
+        entry = _entry(plan, wish) if body is None else msgspec.json.decode(body, type=LedgerEntry)
+        taken = Taken(wish.by, wish.note, wish.asked_at, wish.execution, answer.snapshot_id)
+        entry = msgspec.structs.replace(entry, outcome="undone", undone=taken)
+        self._store.write(key, msgspec.json.encode(entry))
+
+
+def _not_there(plan: Plan) -> str:
+    if plan.request.mode != "apply" or "table" not in plan.request.targets:
+        return f"Run {plan.run_id} has published nothing: it was no run that applies changes to the table."
+    return (
+        f"Run {plan.run_id} has no snapshot in the history of the table: it published nothing, was rolled back, or its "
+        f"snapshot has expired. {instead(plan)}"
+    )
+
+
+def _as(file: DataFile, path: str) -> DataFile:
+    """The entry of a file for its copy: the same rows and statistics."""
+    copied = copy.deepcopy(file)
+    copied[_FILE_PATH] = path
+    return copied
+
+
+def _properties(plan: Plan, swap: Swap) -> dict[str, str]:
+    counts = {
+        "rows-removed": sum(file.record_count for file in swap.added),
+        "rows-restored": sum(file.record_count for file in swap.removed),
+        "files-removed": len(swap.added),
+        "files-restored": len(swap.removed),
+    }
+    return {UNDO_PROPERTY: plan.run_id, **{f"sensorkeep.{name}": str(count) for name, count in counts.items()}}
+
+
+def _undone(run_id: str, snapshot: Snapshot) -> Undone:
+    def count(name: str) -> int:
+        return int(snapshot.summary[f"sensorkeep.{name}"])
+
+    return Undone(
+        run_id=run_id,
+        snapshot_id=str(snapshot.snapshot_id),
+        rows_removed=count("rows-removed"),
+        rows_restored=count("rows-restored"),
+        files_removed=count("files-removed"),
+        files_restored=count("files-restored"),
+    )
+
+
+def _entry(plan: Plan, wish: Wish) -> LedgerEntry:
+    """The line of a run that has not come to its report."""
+    return LedgerEntry(
+        run_id=plan.run_id,
+        by=plan.request.by,
+        note=plan.request.note,
+        request=plan.request,
+        started_at=plan.started_at,
+        finished_at=wish.asked_at,
+        outcome="undone",
+        snapshot_id=None,
+        executions=(),
+    )

@@ -1,0 +1,1 @@
+"""Has the frozen objects of a reprocessing restored."""
