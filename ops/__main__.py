@@ -1,4 +1,4 @@
-"""`python -m ops …`: looks at a deployed stack, compacts and reprocesses its archive, keeps up its table and queries it.
+"""`python -m ops …`: looks at a deployed stack, compacts and reprocesses its archive, keeps up its table, queries it.
 
 Region, credentials and endpoint come from the standard AWS environment alone.
 """

@@ -3,55 +3,14 @@
 import json
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.__main__ import main
-from ops.stack import NEEDED
 from tests.lake import Lake, client
-from tests.ops.deployment import deploy
-from tests.ops.reprocessed import ANSWER, REPORT, UNDONE
-
-ANSWERS = {
-    "StartAt": "Undo A Run?",
-    "States": {
-        "Undo A Run?": {
-            "Type": "Choice",
-            "Choices": [
-                {"Variable": "$.undo", "IsPresent": True, "Next": "Undo Run"},
-                {"Variable": "$.allow_fewer", "IsPresent": True, "Next": "Report"},
-                {"Variable": "$.mode", "StringEquals": "apply", "Next": "Fewer Readings"},
-            ],
-            "Default": "Report",
-        },
-        "Undo Run": {"Type": "Pass", "Result": UNDONE, "End": True},
-        "Report": {"Type": "Pass", "Result": ANSWER, "End": True},
-        "Fewer Readings": {"Type": "Fail", "Error": "FewerReadings", "Cause": "3 readings would be gone."},
-    },
-}
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "states.amazonaws.com"}}],
-}
-
-
-@pytest.fixture
-def lake_with_runs(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
-    """A lake whose stack has a machine that answers at once, and the report of the run that it answers."""
-    monkeypatch.setattr("ops.following._POLL_S", 0.05)
-    name = f"answers-{lake.database}".replace("_", "-")
-    role = client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
-    create = client("stepfunctions").create_state_machine
-    arn = create(name=name, definition=json.dumps(ANSWERS), roleArn=role)["stateMachineArn"]
-    machines = {f"{machine}StateMachineArn": arn for machine in ("Reprocess", "Compact", "Optimize")}
-    deploy(name, dict.fromkeys(NEEDED, "value") | machines | {"ProcessedBucketName": lake.processed})
-    lake.store.write("runs/reprocess/first/report.json", json.dumps(REPORT).encode())
-    lake.store.write("runs/reprocess/first/report.html", b"<title>first</title>")
-    yield lake
-    client("cloudformation").delete_stack(StackName=name)
+from tests.ops.reprocessed import ANSWER, REPORT
 
 
 def call(capsys: pytest.CaptureFixture[str], line: str) -> tuple[int, dict[str, Any]]:
@@ -181,13 +140,3 @@ def test_a_mistake_is_said_of_its_option_before_anything_is_started(
     assert main(shlex.split(line)) == 1
 
     assert re.search(message, capsys.readouterr().err)
-
-
-def test_runs_lists_the_newest_of_all_machines(lake_with_runs: Lake, capsys: pytest.CaptureFixture[str]) -> None:
-    call(capsys, "reprocess --undo first")
-    call(capsys, RANGE)
-
-    _, found = call(capsys, "runs --limit 1")
-    assert [(one["status"], one["did"]) for one in found["runs"]] == [("SUCCEEDED", ANSWER)]
-    _, found = call(capsys, "runs")
-    assert [one["did"] for one in found["runs"] if one["machine"] == "reprocess"] == [ANSWER, UNDONE]
