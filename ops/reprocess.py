@@ -59,12 +59,14 @@ def run(given: argparse.Namespace) -> int:
 
 
 def with_report(stack: Stack, answer: Answer) -> Answer:
-    """What an execution answered, and all that its run's report says; an undo has none."""
+    """All that the report of an execution's run says, and where it is; an undo has none. Raises OpsError without it."""
     if "undone" in answer:
         return answer
-    store = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"])
-    report: Answer = json.loads(store.read(report_key(answer["run_id"])) or b"{}")
-    return answer | report
+    found = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"]).read(report_key(answer["run_id"]))
+    if found is None:
+        raise OpsError(f"The run is done, and its report is gone: {answer['report']}")
+    report: Answer = json.loads(found)
+    return report | {name: answer[name] for name in ("report", "page", "status", "seconds")}
 
 
 def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer) -> RenderableType:

@@ -10,7 +10,7 @@ from ops.figures import age, count, facts, size
 from ops.running import Answer
 
 _MODES = {"dry_run": "dry run", "apply": "reprocessing", "backtest": "back-test"}
-_WOULD = {"dry_run": "would be", "backtest": "would be", "apply": "are"}
+_OUTCOMES = {"applied": "applied", "looked": "nothing was changed", "refused": "refused, nothing was changed"}
 _METRICS = 5  # those that differ most; the page has more
 
 
@@ -18,7 +18,7 @@ def did(answer: Answer) -> str:
     """What a run did, in a line."""
     if "undone" in answer:
         return f"undone: {_undone(answer['undone'])}"
-    return f"{_MODES[answer['mode']]}: {answer['outcome']}"
+    return f"{_MODES[answer['mode']]}: {_differences(answer) or 'nothing differs'}"
 
 
 def show_report(answer: Answer) -> RenderableType:
@@ -26,7 +26,7 @@ def show_report(answer: Answer) -> RenderableType:
     if "undone" in answer:
         rows = {"run": answer["run_id"], "table": _undone(answer["undone"]), "hot table": answer["undone"]["hot_table"]}
         return facts(f"undone in {age(answer['seconds'])}", rows)
-    title = f"{_MODES[answer['mode']]}: {answer['outcome']} in {age(answer['duration_s'])}"
+    title = f"{_MODES[answer['mode']]} of {age(answer['duration_s'])}: {_OUTCOMES[answer['outcome']]}"
     return facts(title, dict(_facts(answer)))
 
 
@@ -36,14 +36,14 @@ def _facts(report: Answer) -> Iterator[tuple[str, str]]:
     yield "note", report["request"]["note"]
     yield "found", _found(report["found"])
     yield "records", _records(report["records"])
-    yield "readings", _readings(report["readings"], _WOULD[report["mode"]])
+    yield "readings", _readings(report["readings"])
     if report["metrics"]:
         yield "values", "; ".join(_metrics(report["metrics"]))
     yield "alarms", _alarms(report)
     if report["snapshot_id"]:
         written = report["written"]
         files = f"{count(written['files_replaced'], 'file')} replaced by {written['files_written']:,}"
-        yield "table", f"snapshot {report['snapshot_id']}: {files}, {size(written['bytes_written'])}"
+        yield "table", f"snapshot {report['snapshot_id']}: {files}"
     if hot := report["hot"]:
         yield "hot table", _hot(hot)
     if report["refused"]:
@@ -83,15 +83,16 @@ def _records(records: Answer) -> str:
     return f"{records['records']:,} = {told}" + (f" ({reasons})" if reasons else "")
 
 
-def _readings(readings: Answer, would: str) -> str:
-    kinds = [f"{readings[name]:,} {name}" for name in ("same", "changed", "added") if readings[name]]
-    if readings["vanished"]:
-        causes = ", ".join(f"{cause} {number:,}" for cause, number in readings["vanished_by"].items())
-        kinds.append(f"{readings['vanished']:,} gone ({causes})")
-    told = f"{readings['before']:,} before, {readings['after']:,} after"
-    if readings["before"] == readings["same"] == readings["after"]:
-        return f"{told}: nothing {'has changed' if would == 'are' else 'would change'}"
-    return f"{told}; {', '.join(kinds)}"
+def _readings(readings: Answer) -> str:
+    told = f"{readings['before']:,} before, {readings['after']:,} after: {_differences(readings) or 'nothing differs'}"
+    causes = ", ".join(f"{cause} {number:,}" for cause, number in readings["vanished_by"].items())
+    return f"{told} ({causes})" if causes else told
+
+
+def _differences(readings: Answer) -> str:
+    """How the readings after differ from those before; empty when they do not."""
+    kinds = {"changed": "changed", "added": "added", "vanished": "gone"}
+    return ", ".join(f"{readings[name]:,} {text}" for name, text in kinds.items() if readings[name])
 
 
 def _metrics(metrics: dict[str, Any]) -> Iterator[str]:

@@ -94,7 +94,7 @@ def _show_list(found: Answer) -> RenderableType:
 def _show_one(found: Answer) -> RenderableType:
     machine = next(machine for machine in MACHINES if machine.command == found["machine"])
     shown: list[RenderableType] = [facts(f"{found['machine']} {found['run_id']}", dict(_facts(found)))]
-    if answer := {**(found.get("did") or {}), **(found["report"] or {})}:
+    if answer := {**(found.get("did") or {}), **(found["report"] or {})}:  # the answer says where the page is
         shown.append(machine.show_report({"run_id": found["run_id"], "seconds": found.get("seconds"), **answer}))
     return Group(*shown)
 

@@ -8,6 +8,13 @@ ANSWER: dict[str, Any] = {
     "outcome": "applied",
     "report": "s3://processed/runs/reprocess/first/report.json",
     "page": "s3://processed/runs/reprocess/first/report.html",
+    "snapshot_id": "7",
+    "objects": 1200,
+    "before": 2380,
+    "after": 2390,
+    "changed": 10,
+    "added": 14,
+    "vanished": 4,
 }
 UNDONE = {
     "run_id": "first",
@@ -57,10 +64,10 @@ REPORT: dict[str, Any] = {
     "other_metrics": {"changed": 0, "appeared": 0, "gone": 0, "largest": 0.0},
     "series": [],
     "alarms_before": NO_ALARMS, "alarms_after": {"total": 2, "listed": []}, "alarms_given": None,
-    "alerts": {"new": 2, "sent": 0},
+    "alerts": {"compared": 2, "new": 2, "sent": 0},
     "hot": {"written": 24, "unchanged": 2300, "newer": 1, "expired": 65},
     "written": {
-        "rows_replaced": 2380, "rows_written": 2390, "files_replaced": 2, "files_written": 1, "bytes_written": 80_000,
+        "rows_replaced": 2380, "rows_written": 2390, "files_replaced": 2, "files_written": 1,
     },
     "cost_usd": 0.0123,
 }  # fmt: skip
