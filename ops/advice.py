@@ -8,8 +8,10 @@ REPORT = "its report"
 
 ADVICE = {
     "InvalidInput": "Correct the input as the message says.",
-    "ObjectMissing": f"Find out what deleted from the archive. {NEW_RUN}: it plans the objects that are there now.",
-    "ObjectChanged": f"Find out what wrote to the archive. {NEW_RUN}: it plans the objects as they are now.",
+    "ObjectMissing": f"Find out what deleted from the archive. {NEW_RUN}, of reprocess with --fresh: it plans the "
+    "objects that are there now.",
+    "ObjectChanged": f"Find out what wrote to the archive. {NEW_RUN}, of reprocess with --fresh: it plans the objects "
+    "as they are now.",
     "ObjectArchived": f"Restore the object from Glacier (aws s3api restore-object), then {REDRIVE}.",
     "ObjectsAlreadyCommitted": f"Nothing to repair. {NEW_RUN}: it takes what is left.",
     "RunTooOld": f"Nothing was published, and files of this run may be deleted as orphans. {NEW_RUN}.",

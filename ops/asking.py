@@ -11,6 +11,7 @@ from typing import Any
 from ops.errors import OpsError
 
 _LISTS = ("devices", "reasons", "targets")
+_FLAGS = ("allow_fewer", "fresh")
 _WORDS = ("source", "failed_tasks_of", "alerts", "max_rate")
 _NOTES = {"dry_run": "dry run", "backtest": "back-test"}
 """What the ledger says of a run that changes nothing, and whose reason nobody has given."""
@@ -36,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how.add_argument("--targets", metavar="LIST", help="table,hot (as without it), or one of them")
     how.add_argument("--note", metavar="TEXT", help="why; the ledger keeps it. Needed with --apply")
     how.add_argument("--allow-fewer", action="store_true", help="publish although readings vanish")
+    how.add_argument("--fresh", action="store_true", help="begin anew, although an unfinished run could be carried on")
     how.add_argument(
         "--alerts", metavar="WHAT", help="suppress (as without it), or send: alarms of what changes go out"
     )
@@ -71,7 +73,7 @@ def input_of(given: argparse.Namespace) -> dict[str, Any]:
         found |= {"mode": "backtest", "rules": rules_of(Path(given.backtest))}
     restore = {"tier": given.restore_tier, "days": given.restore_days}
     found["restore"] = _without_none(restore) or None
-    found["allow_fewer"] = given.allow_fewer or None
+    found |= {name: getattr(given, name) or None for name in _FLAGS}
     return _without_none(found)
 
 
@@ -99,7 +101,7 @@ def options_of(run_input: Mapping[str, Any]) -> list[str]:
     options = [word for name in said for word in _typed(name, flat)]
     modes = {"apply": ["--apply"], "backtest": ["--backtest", "RULES.toml"]}
     options += modes.get(run_input.get("mode", ""), [])
-    options += ["--allow-fewer"] if run_input.get("allow_fewer") else []
+    options += [_option(name) for name in _FLAGS if run_input.get(name)]
     return [*options, *_note(run_input)]
 
 

@@ -10,15 +10,15 @@ from ops.errors import OpsError
 from ops.stack import Stack
 
 
-def open_page(stack: Stack, uri: str) -> None:
-    """Fetch the page of an S3 address and open it; standard error says where it is, also where there is no browser.
+def open_page(stack: Stack, key: str) -> None:
+    """Fetch a page of the processed bucket and open it; standard error says where it is, also without a browser.
 
     Raises OpsError when there is none.
     """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    page = Store(stack.client("s3"), bucket).read(key)
+    store = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"])
+    page = store.read(key)
     if page is None:
-        raise OpsError(f"There is no report {uri}.")
+        raise OpsError(f"There is no report s3://{store.bucket}/{key}.")
     file = Path(tempfile.mkdtemp(prefix="sensorkeep-")) / Path(key).name
     file.write_bytes(page)
     opened = webbrowser.open(file.as_uri())

@@ -16,7 +16,7 @@ from ops.reprocess_progress import Watching
 from ops.reprocess_report import did, show_report
 from ops.running import Answer, typed
 from ops.stack import Stack, find
-from reprocessing.manifests import report_key
+from reprocessing.manifests import page_key, report_key
 from reprocessing.parsing import parse
 from sensors.settings import Reprocessing
 
@@ -54,7 +54,7 @@ def run(given: argparse.Namespace) -> int:
     then = next_step(given, stack, name, answer)
     running.tell(given, answer, lambda found: Group(show_report(found), then))
     if given.open:
-        open_page(stack, answer["page"])
+        open_page(stack, page_key(answer["run_id"]))
     return 0
 
 

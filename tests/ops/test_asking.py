@@ -70,7 +70,7 @@ def test_failed_tasks_are_their_own_source() -> None:
         "--from 2026-03-01 --to 2026-04-01",
         "--from 2026-03-01 --to 2026-04-01 --devices pump-1,'press-*' --targets hot --max-rate 9 --apply --note 'it'",
         "--from 2026-03-01 --to 2026-04-01 --source quarantine --reasons not_json --alerts send --apply --note x",
-        "--from 2026-03-01 --to 2026-04-01 --failed-tasks-of run-1 --restore-tier Bulk --restore-days 2 --allow-fewer",
+        "--from 2026-03-01 --to 2026-04-01 --failed-tasks-of run-1 --restore-tier Bulk --restore-days 2 --fresh",
     ],
 )
 def test_the_options_of_an_input_ask_for_the_same_again(line: str) -> None:
