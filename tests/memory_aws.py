@@ -46,6 +46,8 @@ class Stored(NamedTuple):
     body: bytes
     metadata: dict[str, str]
     written_at: datetime
+    storage_class: str = "STANDARD"
+    restore: str = ""
 
     @property
     def etag(self) -> str:
@@ -56,7 +58,8 @@ class Stored(NamedTuple):
 class MemoryS3:
     """Buckets of objects; strongly consistent, conditional writes, listings in order of key, as S3 is.
 
-    `now` is its clock, which stands still until a test moves it; objects whose keys are `locked` are not deleted.
+    `now` is its clock, which stands still until a test moves it; objects whose keys are `locked` are not deleted. A
+    page of a listing has `page` keys.
     """
 
     def __init__(self, effects: Effects) -> None:
@@ -64,6 +67,7 @@ class MemoryS3:
         self.buckets: dict[str, dict[str, Stored]] = {}
         self.now = datetime(2026, 11, 21, 10, tzinfo=UTC)
         self.locked: set[str] = set()
+        self.page = _PAGE
         self._lock = threading.Lock()
 
     def create_bucket(self, *, Bucket: str, **_: object) -> None:
@@ -96,6 +100,10 @@ class MemoryS3:
             raise _error("NoSuchKey", "CopyObject")
         self.put_object(Bucket=Bucket, Key=Key, Body=copied.body, Metadata=copied.metadata)
 
+    def freeze(self, bucket: str, key: str, storage_class: str = "GLACIER", restore: str = "") -> None:
+        """Have the lifecycle move an object; `restore` is what S3 then says of a copy of it."""
+        self.buckets[bucket][key] = self.buckets[bucket][key]._replace(storage_class=storage_class, restore=restore)
+
     def delete_object(self, *, Bucket: str, Key: str) -> None:
         self.effects.make(f"delete {Key}", lambda: self.buckets[Bucket].pop(Key, None))
 
@@ -126,6 +134,8 @@ class MemoryS3:
             "Metadata": stored.metadata,
             "ContentLength": len(stored.body),
             "LastModified": stored.written_at,
+            **({"StorageClass": stored.storage_class} if stored.storage_class != "STANDARD" else {}),
+            **({"Restore": stored.restore} if stored.restore else {}),
         }
 
     def get_object(
@@ -133,6 +143,8 @@ class MemoryS3:
     ) -> dict[str, Any]:
         head = self.head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch)
         body = self.buckets[Bucket][Key].body
+        if head.get("StorageClass") in {"GLACIER", "DEEP_ARCHIVE"} and "expiry-date" not in head.get("Restore", ""):
+            raise _error("InvalidObjectState", "GetObject")
         if Range is not None:
             first, last = (int(place) for place in Range.removeprefix("bytes=").split("-"))
             if first >= len(body):
@@ -148,7 +160,7 @@ class MemoryS3:
     def _pages(self, *, Bucket: str, Prefix: str = "", StartAfter: str = "") -> Iterator[dict[str, Any]]:
         objects = self.buckets[Bucket]
         keys = iter(sorted(key for key in tuple(objects) if key.startswith(Prefix) and key > StartAfter))
-        while page := list(itertools.islice(keys, _PAGE)):
+        while page := list(itertools.islice(keys, self.page)):
             yield {"Contents": [_listed(key, objects[key]) for key in page]}
         yield {}
 
@@ -309,7 +321,13 @@ def memory_catalog(glue: MemoryGlue, s3: MemoryS3) -> GlueCatalog:
 
 
 def _listed(key: str, stored: Stored) -> dict[str, Any]:
-    return {"Key": key, "Size": len(stored.body), "ETag": stored.etag, "LastModified": stored.written_at}
+    return {
+        "Key": key,
+        "Size": len(stored.body),
+        "ETag": stored.etag,
+        "LastModified": stored.written_at,
+        "StorageClass": stored.storage_class,
+    }
 
 
 def _error(code: str, operation: str) -> ClientError:

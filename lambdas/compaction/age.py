@@ -9,15 +9,19 @@ MARGIN = timedelta(days=1)
 """Between the last commit of a run's files and their sweeping: a commit takes minutes, clocks differ by seconds."""
 
 
-def refuse_old(store: Store, plan: str, orphan_days: int, now: datetime) -> None:
-    """Raise RunTooOld when a run's plan (its key) was written more than `orphan_days` less one ago.
+def is_old(store: Store, plan: str, orphan_days: int, now: datetime) -> bool:
+    """Whether a run's plan (its key) was written more than `orphan_days` less one ago.
 
     All files of a run are younger than its plan, so a file that is older than `orphan_days` can never be committed any
     more. Raises ClientError when there is no plan.
     """
-    written = store.written_at(plan)
-    if now - written > timedelta(days=orphan_days) - MARGIN:
+    return now - store.written_at(plan) > timedelta(days=orphan_days) - MARGIN
+
+
+def refuse_old(store: Store, plan: str, orphan_days: int, now: datetime) -> None:
+    """Raise RunTooOld for a run whose plan (its key) `is_old`, ClientError when there is no plan."""
+    if is_old(store, plan, orphan_days, now):
         raise RunTooOld(
-            f"{plan} was written at {written.isoformat()}, and files that no snapshot names are deleted after "
-            f"{orphan_days} days, so those of the run may be gone. Start a new run: it takes up what this one had."
+            f"{plan} was written at {store.written_at(plan).isoformat()}, and files that no snapshot names are deleted "
+            f"after {orphan_days} days, so those of the run may be gone. Start a new run, which takes up what this had."
         )

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Protocol, TypeVar
 
 from compaction.hours import HOUR, hour_of
-from compaction.manifests import PlannedObject
 
 
 class Keyed(Protocol):
@@ -16,12 +15,13 @@ class Keyed(Protocol):
         """Key of an archive object."""
 
 
+Item = TypeVar("Item", bound=Keyed)
 Entry = TypeVar("Entry", bound=Keyed)
 
 
 def beside(
-    objects: Iterable[PlannedObject], entries_from: Callable[[datetime], Iterator[Entry]]
-) -> Iterator[tuple[PlannedObject, Entry | None]]:
+    objects: Iterable[Item], entries_from: Callable[[datetime], Iterator[Entry]]
+) -> Iterator[tuple[Item, Entry | None]]:
     """Each archive object, given in order of key, with the entry that has its key, or None.
 
     `entries_from(hour)` lists the entries from an arrival hour on, in order of key. It is asked again where the entries

@@ -11,7 +11,7 @@ before the ledger of every earlier run is complete (`heal`), so that at most the
 import heapq
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 from operator import attrgetter
 from typing import BinaryIO, NamedTuple, cast
 
@@ -63,25 +63,26 @@ class Ledger:
         for _, lists in ahead(self._open, by_hour):
             yield from heapq.merge(*lists)
 
+    def held_by(self, unrecorded: Iterable[runs.RunSnapshot], window: Window) -> Iterator[Held]:
+        """The same, with the objects of committed runs whose lists are not complete; some may come twice.
+
+        For whoever may not write: planning and commits `heal` the ledger. Raises LedgerIncomplete.
+        """
+        plans = (self._planned(run, window) for run in unrecorded)
+        return heapq.merge(self.held(window), *plans)
+
+    def unrecorded(self, committed: Sequence[runs.RunSnapshot]) -> list[runs.RunSnapshot]:
+        """Of the runs, given newest first, those whose lists are not complete; none is before a complete one."""
+        return list(takewhile(lambda run: self.entry(run.run_id) is None, committed))
+
     def heal(self, committed: Sequence[runs.RunSnapshot]) -> None:
         """Write the lists that a crash has left out, of runs given newest first; none is missing before a complete one.
 
         The oldest is written first, so that a crash here leaves no gap either. Raises LedgerIncomplete when a run's
         plan is gone.
         """
-        missing = []
-        for run in committed:
-            if self.entry(run.run_id) is not None:
-                break
-            missing.append(run)
-        for run in reversed(missing):
-            plan = runs.read_plan(self._store, run.run_id)
-            if plan is None:
-                raise LedgerIncomplete(
-                    f"Run {run.run_id} is in the table (snapshot {run.snapshot_id}), but neither ledger nor plan say "
-                    f"which objects it holds. Bring back an earlier version of {plan_key(run.run_id)}."
-                )
-            self.record(run.run_id, run.snapshot_id, plan)
+        for run in reversed(self.unrecorded(committed)):
+            self.record(run.run_id, run.snapshot_id, self._plan(run))
 
     def record(self, run_id: str, snapshot_id: int, plan: Iterable[Task]) -> None:
         """Write down what a committed run holds; again, it writes the same."""
@@ -95,6 +96,19 @@ class Ledger:
                 self._store.write(f"{LEDGER_PREFIX}{hour}{run_id}.jsonl", cast("BinaryIO", lines))
             hours += 1
         self._store.write(_entry_key(run_id), msgspec.json.encode(Entry(run_id, snapshot_id, objects, hours)))
+
+    def _plan(self, run: runs.RunSnapshot) -> Iterator[Task]:
+        plan = runs.read_plan(self._store, run.run_id)
+        if plan is None:
+            raise LedgerIncomplete(
+                f"Run {run.run_id} is in the table (snapshot {run.snapshot_id}), but neither ledger nor plan say "
+                f"which objects it holds. Bring back an earlier version of {plan_key(run.run_id)}."
+            )
+        return plan
+
+    def _planned(self, run: runs.RunSnapshot, window: Window) -> Iterator[Held]:
+        start, end = hour_prefix(window.start) if window.start else "", hour_prefix(window.end)
+        return (Held(item.key, run.run_id) for item in in_order(self._plan(run)) if start <= item.key < end)
 
     def _lists(self, window: Window) -> Iterator[str]:
         start = _ledger_hour(window.start) if window.start else _HOURS

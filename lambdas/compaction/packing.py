@@ -2,9 +2,13 @@
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
+from compaction.joining import Keyed
 from compaction.manifests import PlannedObject
+
+Item = TypeVar("Item", bound=Keyed)
 
 MAX_OBJECTS = 500
 """Objects of one task at most: their keys and tags make up the input of one map item, which may have 256 KiB."""
@@ -39,20 +43,22 @@ def _shared_out(objects: Sequence[PlannedObject], task_bytes: int) -> list[list[
     return bins
 
 
-def chunks(objects: Iterable[PlannedObject]) -> Iterator[list[PlannedObject]]:
-    """Cut objects, given in order of key, into lists to share out: CHUNK_OBJECTS at most, and of one day of arrival.
+def day_of(key: str) -> str:
+    """The day of arrival of an archive object, as its key has it."""
+    return key.partition("/hour=")[0]
 
-    A task then touches few partitions, and whoever packs holds one chunk, however many objects there are.
+
+def chunks(objects: Iterable[Item], alike: Callable[[str], object] = day_of) -> Iterator[list[Item]]:
+    """Cut objects, given in order of key, into lists to share out: CHUNK_OBJECTS at most, whose keys are `alike`.
+
+    A task of objects of one day of arrival touches few partitions, and whoever packs holds one chunk, however many
+    objects there are.
     """
-    chunk: list[PlannedObject] = []
-    for planned in objects:
-        if chunk and (len(chunk) == CHUNK_OBJECTS or _day(chunk[0]) != _day(planned)):
+    chunk: list[Item] = []
+    for item in objects:
+        if chunk and (len(chunk) == CHUNK_OBJECTS or alike(chunk[0].key) != alike(item.key)):
             yield chunk
             chunk = []
-        chunk.append(planned)
+        chunk.append(item)
     if chunk:
         yield chunk
-
-
-def _day(planned: PlannedObject) -> str:
-    return planned.key.partition("/hour=")[0]

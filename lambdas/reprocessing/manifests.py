@@ -37,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True):
     at, text, None without a table; `objects` and `bytes` are what is decoded, frozen ones included. `waiting` are
     objects that no compaction has committed yet: they go to the hot table alone, compaction does the rest. `missing`
     are objects that rows of the scope name and the archive does not have, `outside` those beyond the hours that the
-    range would let expect; `frozen` are in Glacier and not restored.
+    range would let expect; `frozen` are in Glacier and not restored, `deep` those of them in Deep Archive.
     """
 
     run_id: str
@@ -53,6 +53,8 @@ class Plan(msgspec.Struct, frozen=True):
     missing: int
     frozen: int
     frozen_bytes: int
+    deep: int = 0
+    deep_bytes: int = 0
 
 
 class Restoring(msgspec.Struct, frozen=True):
@@ -501,9 +503,9 @@ def request_key(digest: str) -> str:
     return f"{RUNS_PREFIX}requests/{digest}.json"
 
 
-def draft_key(run_id: str, draft: str, name: str) -> str:
-    """Key of a file of a plan before the plan is chosen: two that plan a run at once have drafts of their own."""
-    return f"{RUNS_PREFIX}{run_id}/drafts/{draft}/{name}"
+def draft_key(run_id: str, draft: str, part: str) -> str:
+    """Key of lines of a plan before it is known to be the first: of two that plan a run at once, each has its own."""
+    return f"{RUNS_PREFIX}{run_id}/drafts/{draft}/{part}.jsonl"
 
 
 def ledger_key(run_id: str) -> str:

@@ -16,7 +16,7 @@ from sensors.settings import Reprocessing, Threshold
 
 FIELDS: Final = (
     *("from", "to", "devices", "source", "reasons", "failed_tasks_of", "targets", "mode", "rules", "alerts"),
-    *("max_rate", "allow_fewer", "restore", "note", "by"),
+    *("max_rate", "allow_fewer", "fresh", "restore", "note", "by"),
 )
 MAX_DEVICES: Final = 1_000  # more are better said by a glob; a request is part of every manifest that tells of it
 MAX_NOTE_CHARS: Final = 1_000
@@ -53,6 +53,7 @@ def parse(run_input: object, settings: Reprocessing) -> Request:
         rules=_rules(given, mode),
         alerts=_alerts(given, mode),
         allow_fewer=fields.optional(given, "allow_fewer", fields.flag) or False,
+        fresh=fields.optional(given, "fresh", fields.flag) or False,
         by=fields.optional(given, "by", lambda field, value: fields.text(field, value, MAX_NAME_CHARS)),
     )
 

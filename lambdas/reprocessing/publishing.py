@@ -78,6 +78,7 @@ class Publisher:
         answer = self._answer(plan, merge_id, merged)
         if publishes:
             answer = self._publish(plan, merged, answer)
+        if answer.snapshot_id is not None:
             self._publish_rejects(plan)
             mark(self._store, plan, "archive")
         self._store.write(committed_key(run_id), msgspec.json.encode(answer))

@@ -23,7 +23,10 @@ class Scope(msgspec.Struct, frozen=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A request that can be carried out. `rules`, of a back-test, are thresholds by metric, in the settings' form."""
+    """A request that can be carried out. `rules`, of a back-test, are thresholds by metric, in the settings' form.
+
+    `fresh` is for a run of its own, although an unfinished one of the same request could be carried on.
+    """
 
     scope: Scope
     source: Literal["archive", "quarantine"]
@@ -38,6 +41,7 @@ class Request(msgspec.Struct, frozen=True):
     rules: dict[str, tuple[Threshold, ...]] | None = None
     alerts: Literal["suppress", "send"] = "suppress"
     allow_fewer: bool = False
+    fresh: bool = False
     by: str | None = None
 
 

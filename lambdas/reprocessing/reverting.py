@@ -37,18 +37,17 @@ class Swap(NamedTuple):
 
 def swap_of(table: Table, snapshot: Snapshot, plan: Plan) -> Swap:
     """What the run has added and removed. Raises CannotUndo when it cannot be brought back."""
-    before = snapshot.parent_snapshot_id
-    if before is not None and table.snapshot_by_id(before) is None:
-        raise CannotUndo(
-            f"Snapshot {before}, the table before run {plan.run_id}, has expired, so its files may be gone. "
-            f"{instead(plan)}"
-        )
     swap = Swap([], [])
     for entry in _changes(table, snapshot.snapshot_id):
         if entry.status == ManifestEntryStatus.ADDED:
             swap.added.append(entry.data_file)
         elif entry.status == ManifestEntryStatus.DELETED:
             swap.removed.append(entry.data_file)
+    before = snapshot.parent_snapshot_id  # an expiry may have taken it from the metadata with the snapshot
+    if swap.removed and (before is None or table.snapshot_by_id(before) is None):
+        raise CannotUndo(
+            f"The snapshot before run {plan.run_id} has expired, so that its files may be gone. {instead(plan)}"
+        )
     if any(file.spec_id != table.spec().spec_id for file in swap.removed):
         raise CannotUndo(
             f"The table was partitioned otherwise before run {plan.run_id}, so its files do not fit it any more. "

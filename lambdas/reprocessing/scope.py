@@ -23,6 +23,7 @@ https://docs.aws.amazon.com/firehose/latest/dev/s3-prefixes.html on the namespac
 https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html: 900 seconds at most.
 """
 
+_DAY: Final = timedelta(days=1)
 _SPECIAL: Final = re.compile(r"[*?\[]")
 _AFTER_ALL: Final = "\U0010ffff"
 
@@ -99,9 +100,19 @@ def archive_window(scope: Scope, limits: Limits) -> Window:
     A device's clock may be ahead by the tolerance, and Firehose has its part (`FIREHOSE_HOLDS`).
     """
     return Window(
-        floor_hour(_moment(scope.start_ms) - timedelta(seconds=limits.future_tolerance_s) - FIREHOSE_HOLDS),
-        ceil_hour(_moment(scope.end_ms) + timedelta(hours=limits.late_after_h)),
+        floor_hour(moment(scope.start_ms) - timedelta(seconds=limits.future_tolerance_s) - FIREHOSE_HOLDS),
+        ceil_hour(moment(scope.end_ms) + timedelta(hours=limits.late_after_h)),
     )
+
+
+def quarantine_days(scope: Scope, limits: Limits) -> tuple[datetime, datetime]:
+    """The first day, and the day after the last, on which records of the scope can have been set aside.
+
+    They are those of the archive, and one more on either side: an object stands under the day of its first record.
+    """
+    start = moment(scope.start_ms) - timedelta(seconds=limits.future_tolerance_s) - _DAY
+    end = moment(scope.end_ms) + timedelta(hours=limits.late_after_h) + 2 * _DAY
+    return start.replace(hour=0, minute=0, second=0, microsecond=0), end
 
 
 class _Devices:
@@ -155,5 +166,6 @@ def _has_ends(statistics: pq.Statistics | None) -> bool:
     return statistics is not None and statistics.has_min_max
 
 
-def _moment(moment_ms: int) -> datetime:
+def moment(moment_ms: int) -> datetime:
+    """The time that epoch milliseconds stand for, in UTC."""
     return datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=moment_ms)

@@ -31,6 +31,7 @@ from reprocessing.publishing import Publisher
 from reprocessing.request import Request, Scope
 from reprocessing.undoing import Undoer, Wish
 from sensors.settings import Limits, Metric
+from sensors.times import MAX_MS
 from tests.lake import AT, ORPHAN_DAYS, Lake
 from tests.memory_aws import MemoryStates
 
@@ -39,7 +40,7 @@ FILE_BYTES = 128_000_000
 STARTED_AT = "2026-11-21T12:00:00.000Z"
 DAY_MS = 86_400_000
 TODAY = Scope(AT * 1000 // DAY_MS * DAY_MS, AT * 1000 // DAY_MS * DAY_MS + DAY_MS)
-EVERYTHING = Scope(0, 2 * AT * 1000)
+EVERYTHING = Scope(0, MAX_MS)
 
 
 def request(scope: Scope = TODAY, **changes: Any) -> Request:
@@ -65,6 +66,12 @@ class Reprocessing:
         self.limits = limits or Limits()
         self.states = states or MemoryStates()
         self.merge_id = ""
+
+    def on(self, lake: Lake) -> "Reprocessing":
+        """The run as far as it is, on a copy of its lake."""
+        other = Reprocessing(lake, self.run_id, self.request, self.limits)
+        other.merge_id = self.merge_id
+        return other
 
     def run(self) -> Committed:
         """All steps up to the commit, which is merged anew as long as others are faster."""

@@ -54,6 +54,7 @@ def test_everything_can_be_said():
         alerts="send",
         max_rate=7,
         allow_fewer=True,
+        fresh=True,
         restore={"tier": "Bulk", "days": 3},
         by="arn:aws:sts::1:assumed-role/operators/ann",
     )
@@ -70,6 +71,7 @@ def test_everything_can_be_said():
         reasons=("not_json", "bad_metric"),
         alerts="send",
         allow_fewer=True,
+        fresh=True,
         by="arn:aws:sts::1:assumed-role/operators/ann",
     )
 
