@@ -16,6 +16,17 @@ ACCOUNT = "000000000000"
 MACHINES = {
     "compact": ("plan_compaction", "write_parquet", "commit_table"),
     "optimize": ("plan_optimization", "rewrite_parquet", "commit_rewrite", "expire_snapshots", "sweep_orphans"),
+    "reprocess": (
+        "plan_reprocess",
+        "restore_objects",
+        "decode_objects",
+        "plan_merge",
+        "merge_readings",
+        "commit_reprocess",
+        "write_hot_table",
+        "report_reprocess",
+        "undo_reprocess",
+    ),
 }
 
 
@@ -55,7 +66,7 @@ class Deployment:
             text = text.replace(f"${{{_pascal(name)}Arn}}", arn)
         created = client("stepfunctions").create_state_machine(
             name=f"{machine}-{self.lake.database}",
-            definition=text.replace('"${MaxConcurrency}"', "2"),
+            definition=text.replace('"${MaxConcurrency}"', "2").replace('"${HotWriters}"', "2"),
             roleArn=self._role("states"),
         )
         return str(created["stateMachineArn"])
