@@ -1,6 +1,8 @@
 """What the progress of a reprocessing tells beside its tasks: objects and rows decoded, what Glacier still holds."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -11,17 +13,24 @@ from ops.figures import age, count
 from ops.following import Pace, speed
 from ops.stack import Stack
 from reprocessing.manifests import DecodeResult, Plan, decoded_key, plan_key
+from reprocessing.request import Tier
 
 RESTORING = "Wait For Restored Copies"
 DECODING = "DecodeObjects"
+RESTORED_IN: dict[Tier, str] = {"Expedited": "5 min", "Standard": "12 h", "Bulk": "48 h"}
+"""Of the slowest storage class that has the tier.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html
+"""
 _READ = 50  # results a look: a second or two, so that the picture goes on moving
 
 
 class Done(NamedTuple):
-    """Objects of a run that are decoded, and the readings stored of them."""
+    """Objects of a run that are decoded, and the readings stored of them; `is_behind` until all results are read."""
 
     objects: int
     rows: int
+    is_behind: bool = False
 
 
 class Decoded:
@@ -42,13 +51,14 @@ class Decoded:
             rows = sum(one.stored for one in result.objects)
             self._done = Done(self._done.objects + len(result.objects), self._done.rows + rows)
             self._read.add(key)
-        return self._done
+        return self._done._replace(is_behind=len(self._read) < tasks)
 
 
 class Watching:
     """Lines about one execution; the run's plan and results are read as soon as it has a run."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, clock: Callable[[], datetime] = partial(datetime.now, UTC)) -> None:
+        self._clock = clock
         self._states = stack.client("stepfunctions")
         self._store = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"])
         self._state: str | None = None
@@ -59,7 +69,7 @@ class Watching:
 
     def __call__(self, arn: str, now: Progress) -> Sequence[str]:
         """What there is to tell, a line each."""
-        if now.state != self._state:
+        if now.state != self._state or now.state == RESTORING:  # a look may have come in between
             self._state, self._data = now.state, state_data(self._states, arn)
         self._find_run()
         return [*self._restoring(now), *self._decoding(now)]
@@ -74,10 +84,13 @@ class Watching:
 
     def _restoring(self, now: Progress) -> list[str]:
         restore = self._data.get("restore")
-        if restore is None or now.state != RESTORING or now.status not in RUNNING:
+        if restore is None or self._plan is None or now.state != RESTORING or now.status not in RUNNING:
             return []
-        waiting, every = count(restore["waiting"], "object"), age(restore["wait_s"])
-        return [f"Glacier still holds {waiting}, looked at every {every}"]
+        waiting = f"{restore['waiting']:,} of {count(self._plan.frozen, 'frozen object')}"
+        passed = age((self._clock() - datetime.fromisoformat(self._plan.started_at)).total_seconds())
+        tier = self._plan.request.restore_tier
+        takes = f"{tier} takes up to {RESTORED_IN[tier]}"
+        return [f"S3 has still to restore {waiting} after {passed}; {takes}; a look every {age(restore['wait_s'])}"]
 
     def _decoding(self, now: Progress) -> list[str]:
         if self._plan is None or self._decoded is None or now.tasks is None:
@@ -85,7 +98,9 @@ class Watching:
         of_decoding = DECODING in now.tasks.map
         done = self._decoded.look(now.tasks.done if of_decoding else self._plan.tasks)
         told = [f"{done.objects:,} of {count(self._plan.objects, 'object')}", count(done.rows, "row")]
+        if done.is_behind:
+            return [f"decoded: at least {', '.join(told)}"]
         rate = self._pace.of(done.rows)
         if of_decoding and rate is not None:
-            told.append(f"{speed(rate)}")
+            told.append(speed(rate))
         return [f"decoded: {', '.join(told)}"]

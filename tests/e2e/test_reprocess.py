@@ -53,8 +53,8 @@ def call(capsys: pytest.CaptureFixture[str], stack: str, *arguments: str) -> dic
 
 def pressure(capsys: pytest.CaptureFixture[str], stack: str) -> float:
     """The sum that SQL sees."""
-    where = "device_id = 'press-1' and measured_at < '2024-02-04'"
-    (row,) = call(capsys, stack, "query", f"select sum(pressure) as pressure from readings where {where}")["rows"]
+    question = "select sum(pressure) from readings where device_id = 'press-1' and measured_at < '2024-02-04'"
+    (row,) = call(capsys, stack, "query", question)["rows"]
     return float(row[0])
 
 
@@ -79,11 +79,8 @@ def test_a_range_is_tried_applied_looked_at_and_taken_back(
     assert (again["readings"]["same"], again["readings"]["changed"]) == (READINGS, 0)
 
     shown = call(capsys, stack, "runs", applied["run_id"])
-    assert (shown["machine"], shown["status"], shown["ledger"]["note"]) == (
-        "reprocess",
-        "SUCCEEDED",
-        "bar, not decibar",
-    )
+    assert (shown["machine"], shown["status"]) == ("reprocess", "SUCCEEDED")
+    assert shown["ledger"]["note"] == "bar, not decibar"
     assert shown["ledger"]["by"] == boto3.client("sts").get_caller_identity()["Arn"]
     assert shown["report"]["readings"] == applied["readings"]
     assert applied["run_id"] in [run["run_id"] for run in call(capsys, stack, "runs")["runs"]]

@@ -1,5 +1,6 @@
 """What is told of a reprocessing while somebody watches it."""
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from ops import reprocess_progress
 from ops.executions import Progress, Tasks
 from ops.reprocess_progress import Decoded, Done, Watching
+from ops.stack import Stack
 from reprocessing.manifests import DecodedObject, DecodeResult, Plan, decoded_key, plan_key
 from reprocessing.request import Request, Scope
 from tests.lake import Lake
@@ -35,7 +37,7 @@ PLAN = Plan(
     waiting=0,
     outside=0,
     missing=0,
-    frozen=0,
+    frozen=2000,
     frozen_bytes=0,
 )
 ARN = "arn:aws:states:eu-central-1:1:execution:reprocess:second"
@@ -55,7 +57,8 @@ def watching(lake: Lake, data: dict[str, Any]) -> Watching:
     event = {"stateEnteredEventDetails": {"name": "any", "input": msgspec.json.encode(data).decode()}}
     states = SimpleNamespace(get_execution_history=lambda **_: {"events": [event]})
     clients = {"stepfunctions": states, "s3": lake.s3}
-    return Watching(SimpleNamespace(client=clients.get, outputs={"ProcessedBucketName": lake.processed}))  # type: ignore[arg-type]
+    stack = Stack("name", "", "", {"ProcessedBucketName": lake.processed}, SimpleNamespace(client=clients.get))  # type: ignore[arg-type]
+    return Watching(stack, lambda: datetime(2026, 11, 21, 11, tzinfo=UTC))
 
 
 def test_results_are_read_once_and_some_at_a_look(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +67,7 @@ def test_results_are_read_once_and_some_at_a_look(memory_lake: Lake, monkeypatch
     for task_id in ("00000", "00001", "00002"):
         put_result(memory_lake, task_id)
 
-    assert decoded.look(3) == Done(objects=4, rows=40)
+    assert decoded.look(3) == Done(objects=4, rows=40, is_behind=True)
     assert decoded.look(3) == Done(objects=6, rows=60)
     memory_lake.s3.delete_object(Bucket=memory_lake.processed, Key=decoded_key("first", "00000"))
     assert decoded.look(3) == Done(objects=6, rows=60), "nothing is left to be read"
@@ -96,7 +99,10 @@ def test_while_glacier_is_waited_for_its_objects_are_told(memory_lake: Lake) -> 
     waiting = watch(ARN, Progress("RUNNING", "Wait For Restored Copies"))
     later = watch(ARN, Progress("RUNNING", "Decode All Objects"))
 
-    assert waiting == ["Glacier still holds 1,200 objects, looked at every 15 min"]
+    assert waiting == [
+        "S3 has still to restore 1,200 of 2,000 frozen objects after 2 h 0 min; Bulk takes up to 48 h; "
+        "a look every 15 min"
+    ]
     assert later == []
 
 
