@@ -62,13 +62,20 @@ def publish(sns: Any, topic_arn: str, messages: Sequence[Alert]) -> None:
             raise AlertsError(f"SNS did not take {len(entries)} alerts: {list(failed.values())}")
 
 
+def alert_id(
+    system: str, device_id: str, metric: str, severity: str, threshold: dict[str, float], first_at: str
+) -> str:
+    """What an alert has that was first seen at this time, whoever sends it, and however often."""
+    identity = msgspec.json.encode([system, device_id, metric, severity, threshold, first_at])
+    return hashlib.sha256(identity).hexdigest()[:ALERT_ID_CHARS]
+
+
 def _alert(system: str, device_id: str, rule: Rule, readings: Sequence[Reading]) -> Alert:
     first_at = iso_ms(min(reading.measured_at_ms for reading in readings))
     limits = {"above": rule.threshold.above, "below": rule.threshold.below}
     threshold = {side: limit for side, limit in limits.items() if limit is not None}
-    identity = msgspec.json.encode([system, device_id, rule.metric, rule.threshold.severity, threshold, first_at])
     return Alert(
-        alert_id=hashlib.sha256(identity).hexdigest()[:ALERT_ID_CHARS],
+        alert_id=alert_id(system, device_id, rule.metric, rule.threshold.severity, threshold, first_at),
         system=system,
         device_id=device_id,
         metric=rule.metric,

@@ -21,13 +21,15 @@ def join(parts: Iterable[Alarms], most: int = LISTED) -> Alarms:
 
     None is open any more. The total is exact if those of the parts are and no more than HELD go on at the same time.
     """
-    joining = _Joining(most)
+    joining = Joining(most)
     for part in parts:
         joining.add(part)
     return joining.finish()
 
 
-class _Joining:
+class Joining:
+    """Joins the alarms of tasks, one task after the other."""
+
     def __init__(self, most: int) -> None:
         self._listing = Listing(most)
         self._open: dict[_Place, dict[_Rule, Alarm]] = {}

@@ -65,10 +65,10 @@ class Merger(msgspec.Struct, frozen=True):
         done = self._done(store, key)
         if done is not None:
             return done
-        group = _group(store, task)
+        group = read_group(store, task)
         comparison = self._comparison(group, request)
         with scratch_folder("lower compaction.file_mb") as folder:
-            merge = _Merge(group, request.scope, KeyRange(task.start, task.end), self.partition_by, folder)
+            merge = Merge(group, request.scope, KeyRange(task.start, task.end), self.partition_by, folder)
             inputs = copies(self.s3, self.bucket, (*group.old, *group.staged), merge.keys, folder)
             sources = [merge.take(copy) for copy in inputs]
             files = None
@@ -110,7 +110,7 @@ class Merger(msgspec.Struct, frozen=True):
         return Files(layout, name, folder, store.write_file)
 
 
-class _Merge:
+class Merge:
     """The rows of a task: what it reads of them, and what becomes of each."""
 
     def __init__(
@@ -190,7 +190,8 @@ def _tally(count: Count) -> Tally:
     return Tally(count.rows, count.key_checksum)
 
 
-def _group(store: Store, task: MergeTask) -> MergeGroup:
+def read_group(store: Store, task: MergeTask) -> MergeGroup:
+    """The group of a task. Raises ResultMissing when it is gone."""
     body = store.read(task.group)
     if body is None:
         raise ResultMissing(f"Task {task.task_id} is of the group {task.group}, which is gone. Start a new run.")

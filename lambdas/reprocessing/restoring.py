@@ -84,7 +84,10 @@ class Restorer(msgspec.Struct, frozen=True):
                 f"At least {done.refused} of the {plan.frozen} frozen objects of run {run_id} cannot be restored: "
                 f"{'; '.join(done.reasons)}. Mend that, or ask for a range without them, and start the execution again."
             )
-        _give_up(plan, done, waiting, now)
+        if _is_overdue(plan, done, now):
+            asked_now = msgspec.structs.replace(done, requested_at=now.isoformat())  # whoever looks again, waits again
+            self._store.write(restoring_key(run_id), msgspec.json.encode(asked_now))
+            raise RestoreRefused(_overdue(plan, done, waiting))
         all_requested = done.requested == plan.frozen
         return _answer(plan, done, WAIT_S[plan.request.restore_tier] if all_requested else _LATER_S)
 
@@ -93,7 +96,7 @@ class Restorer(msgspec.Struct, frozen=True):
         return Store(self.s3, self.processed_bucket)
 
     def _so_far(self, plan: Plan, now: datetime) -> Restoring:
-        """How far the run is; from the beginning when it was through or had failed, and nobody has looked for long."""
+        """How far the run is; at the beginning when it was through, has failed, or nobody has looked for long."""
         anew = Restoring(requested_at=now.isoformat(), looked_at=now.isoformat())
         body = self._store.read(restoring_key(plan.run_id))
         if body is None:
@@ -190,14 +193,17 @@ def _answer(plan: Plan, done: Restoring, wait_s: int) -> dict[str, int]:
     return {"waiting": plan.frozen - done.restored, "restored": done.restored, "wait_s": wait_s}
 
 
-def _give_up(plan: Plan, done: Restoring, waiting: list[str], now: datetime) -> None:
+def _is_overdue(plan: Plan, done: Restoring, now: datetime) -> bool:
+    since = now - datetime.fromisoformat(done.requested_at)
+    return done.restored < plan.frozen and since > _patience(plan.request.restore_tier)
+
+
+def _overdue(plan: Plan, done: Restoring, waiting: list[str]) -> str:
     tier = plan.request.restore_tier
-    if done.restored == plan.frozen or now - datetime.fromisoformat(done.requested_at) <= _patience(tier):
-        return
     what = (
         f"is still restoring {', '.join(waiting)}" if waiting else f"takes no request for object {done.requested + 1}"
     )
-    raise RestoreRefused(
+    return (
         f"{plan.frozen - done.restored} of the {plan.frozen} frozen objects of run {plan.run_id} are not restored, "
         f"{_patience(tier)} after they were asked for by '{tier}': S3 {what}. Start the execution with the same input "
         "again, which waits for them once more, or ask for another 'restore.tier'."

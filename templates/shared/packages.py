@@ -1,4 +1,4 @@
-"""A function's zip: its locked packages, those of our modules that its handler reaches, and its settings.
+"""A function's zip: its locked packages, those of our modules that its handler reaches, their pages, its settings.
 
 It stands beside the catalogue of functions because it is the other half of one: what is deployed. It calls no AWS,
 reads no clock and no environment, so that the same sources give the same bytes.
@@ -51,7 +51,9 @@ def build_zip(lambdas: Path, function: str, settings_json: bytes, target: Target
     requirements = lambdas / function / "requirements.txt"
     if not requirements.is_file():
         raise BuildError(f"lambdas/{function}/requirements.txt does not exist. Run `make lock`.")
-    own = {str(path.relative_to(lambdas)): path.read_bytes() for path in reachable(lambdas, f"{function}.handler")}
+    modules = reachable(lambdas, f"{function}.handler")
+    pages = filter(Path.is_file, (path.with_suffix(".html") for path in modules))  # a module's template is beside it
+    own = {str(path.relative_to(lambdas)): path.read_bytes() for path in (*modules, *pages)}
     shutil.copyfile(_vendored(requirements, target, cache), out)
     with zipfile.ZipFile(out, "a") as archive:
         _write(archive, {**own, "settings.json": settings_json})

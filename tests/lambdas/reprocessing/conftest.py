@@ -1,5 +1,5 @@
-"""A lake of its own for each test, in memory."""
+"""A lake of its own for each test, on the embedded AWS or in memory, and what a function finds beside its code."""
 
-from tests.lambdas.compaction.conftest import memory_lake
+from tests.lambdas.compaction.conftest import context, lake, memory_lake, settings_file
 
-__all__ = ["memory_lake"]
+__all__ = ["context", "lake", "memory_lake", "settings_file"]

@@ -1,0 +1,1 @@
+"""Says what one reprocessing has changed, and ends it."""

@@ -1,0 +1,170 @@
+"""The end of a run: its report for programs and for people, its line in the ledger, alerts, and its range given back.
+
+The report for programs is written last: whoever finds it finds all else done. Before that, every step may be taken
+again; a receiver drops the alerts that it has had.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from compaction.arrange import PartitionBy
+from compaction.errors import FileMismatch, ResultMissing
+from compaction.store import Store
+from optimization.errors import FileNotRewritable
+from process_readings.alerts import publish
+from reprocessing.curves import Curves, Reader
+from reprocessing.manifests import (
+    Committed,
+    LedgerEntry,
+    Plan,
+    committed_key,
+    ledger_key,
+    page_key,
+    report_key,
+)
+from reprocessing.new_alarms import alert_of, new_alarms
+from reprocessing.page import render
+from reprocessing.report import Alerts, Outcome, Refusal, Report, Written
+from reprocessing.reporting import Results, Sums, found
+from reprocessing.request import Scope
+from reprocessing.resolving import mark
+from reprocessing.runs import read_plan
+from sensors.settings import Metric
+from sensors.times import from_text, iso_ms
+
+CURVES: Final = 6
+"""Charts of a page; the report lists more series."""
+
+_DAY_MS: Final = 86_400_000
+
+
+class Ending(NamedTuple):
+    """How an execution ends: its name, the merge that it has done last, and why it publishes nothing."""
+
+    execution: str
+    merge_id: str
+    refused: Refusal | None
+
+
+class Closer(msgspec.Struct, frozen=True):
+    """Where files and manifests are, the table's partitioning, the system's name and its declared metrics.
+
+    `send` publishes messages (`process_readings.alerts.publish`), `release` gives the range back, `now` is when the
+    function was called.
+    """
+
+    s3: Any
+    bucket: str
+    partition_by: PartitionBy
+    system: str
+    metrics: Mapping[str, Metric]
+    sns: Any
+    topic_arn: str
+    release: Callable[[], None]
+    now: datetime
+
+    def close(self, run_id: str, ending: Ending) -> Report:
+        """Report on a run and end it; what is done already is left as it is.
+
+        Raises ResultMissing when manifests are gone, and AlertsError for alerts that SNS does not take.
+        """
+        store = Store(self.s3, self.bucket)
+        body = store.read(report_key(run_id))
+        if body is not None:
+            self.release()
+            return msgspec.json.decode(body, type=Report)
+        plan = read_plan(store, run_id)
+        committed = _committed(store, plan, ending)
+        results = Results(store, plan, committed.merge_id if committed else ending.merge_id)
+        sums = results.sums(ending.merge_id)
+        report = self._report(plan, ending, committed, sums, store)
+        curves = self._curves(plan, sums, results)
+        page = render(report, curves, {name: metric.unit for name, metric in self.metrics.items()})
+        store.write(page_key(run_id), page.encode())
+        if report.outcome == "applied":
+            mark(store, plan, "stream")
+        store.write(ledger_key(run_id), msgspec.json.encode(_entry(report)))
+        self.release()
+        store.write(report_key(run_id), msgspec.json.encode(report))
+        return report
+
+    def _report(self, plan: Plan, ending: Ending, committed: Committed | None, sums: Sums, store: Store) -> Report:
+        outcome: Outcome = "refused" if ending.refused else "applied" if plan.request.mode == "apply" else "looked"
+        finished_at = iso_ms(int(self.now.timestamp() * 1000))
+        return Report(
+            run_id=plan.run_id,
+            mode=plan.request.mode,
+            outcome=outcome,
+            request=plan.request,
+            started_at=plan.started_at,
+            finished_at=finished_at,
+            duration_s=_seconds(plan.started_at, finished_at),
+            executions=tuple(dict.fromkeys((plan.run_id, ending.execution))),
+            snapshot_before=committed.snapshot_before if committed else None,
+            snapshot_id=committed.snapshot_id if committed else None,
+            refused=ending.refused,
+            found=found(store, plan),
+            alerts=self._alerts(plan, sums, is_applied=outcome == "applied"),
+            written=_written(committed),
+            **msgspec.structs.asdict(sums),
+        )
+
+    def _alerts(self, plan: Plan, sums: Sums, *, is_applied: bool) -> Alerts:
+        """Publish what is new, if that was asked for. Raises AlertsError."""
+        compared, alarms = new_alarms(sums.alarms_before, sums.alarms_after)
+        if not is_applied or plan.request.alerts != "send":
+            return Alerts(compared, len(alarms), 0)
+        publish(self.sns, self.topic_arn, [alert_of(self.system, self.metrics, alarm) for alarm in alarms])
+        return Alerts(compared, len(alarms), len(alarms))
+
+    def _curves(self, plan: Plan, sums: Sums, results: Results) -> Curves:
+        """Charts are no reason to fail: files that are not needed any more may be gone."""
+        reader = Reader(self.s3, self.bucket, self.partition_by)
+        try:
+            return reader.read(results.merge_tasks(), _window(plan.request.scope, sums), sums.series[:CURVES])
+        except (FileMismatch, FileNotRewritable) as error:
+            return Curves((), f"There are no charts of series: {error}")
+
+
+def _committed(store: Store, plan: Plan, ending: Ending) -> Committed | None:
+    """What the run has done with the table; None of a run that was refused. Raises ResultMissing."""
+    body = store.read(committed_key(plan.run_id))
+    if body is None and ending.refused is None:
+        raise ResultMissing(f"Run {plan.run_id} has not got as far as the commit, so it cannot be closed. Redrive it.")
+    return None if body is None else msgspec.json.decode(body, type=Committed)
+
+
+def _written(committed: Committed | None) -> Written:
+    if committed is None:
+        return Written(0, 0, 0, 0)
+    return Written(committed.rows_replaced, committed.rows_written, committed.files_replaced, committed.files_written)
+
+
+def _window(scope: Scope, sums: Sums) -> Scope:
+    """The part of the scope that has readings, in whole days: a chart of it is not empty for the most part."""
+    if not sums.days:
+        return scope
+    first, last = (from_text(f"{day.day}T00:00Z") or 0 for day in (sums.days[0], sums.days[-1]))
+    start_ms, end_ms = max(scope.start_ms, first), min(scope.end_ms, last + _DAY_MS)
+    return Scope(start_ms, end_ms, scope.devices)
+
+
+def _seconds(start: str, end: str) -> int:
+    return max(0, (from_text(end) or 0) - (from_text(start) or 0)) // 1000
+
+
+def _entry(report: Report) -> LedgerEntry:
+    return LedgerEntry(
+        run_id=report.run_id,
+        by=report.request.by,
+        note=report.request.note,
+        request=report.request,
+        started_at=report.started_at,
+        finished_at=report.finished_at,
+        outcome=report.outcome,
+        snapshot_id=report.snapshot_id,
+        executions=report.executions,
+    )

@@ -1,0 +1,157 @@
+"""`report.json`: what a run was asked for, what it has found, and what it has changed, or would have."""
+
+from typing import Literal
+
+import msgspec
+
+from reprocessing.manifests import Alarms, MetricChange, Series
+from reprocessing.request import Mode, Request
+
+Outcome = Literal["applied", "looked", "refused"]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What the plan has found, see `manifests.Plan`; `missing_objects` names the first of the missing."""
+
+    objects: int
+    bytes: int
+    waiting: int
+    outside: int
+    missing: int
+    frozen: int
+    frozen_bytes: int
+    missing_objects: tuple[str, ...] = ()
+
+
+class Records(msgspec.Struct, frozen=True):
+    """What became of the records that were decoded: records = stored + duplicate + quarantined + outside the scope."""
+
+    records: int
+    stored: int
+    duplicate: int
+    quarantined: int
+    outside: int
+    by_reason: dict[str, int]
+    late: int
+    ignored_fields: int
+
+    @property
+    def balances(self) -> bool:
+        """Whether every record is accounted for once."""
+        return self.records == self.stored + self.duplicate + self.quarantined + self.outside
+
+
+class Readings(msgspec.Struct, frozen=True):
+    """Readings of the scope before and after, see `manifests.Changes`; `vanished_by` says why they are gone."""
+
+    before: int = 0
+    before_duplicates: int = 0
+    after: int = 0
+    same: int = 0
+    changed: int = 0
+    added: int = 0
+    vanished: int = 0
+    attributes_changed: int = 0
+    vanished_by: dict[str, int] = {}
+
+
+class Day(msgspec.Struct, frozen=True):
+    """Readings of one UTC day, `2026-11-21`."""
+
+    day: str
+    before: int
+    after: int
+    changed: int
+
+
+class Device(msgspec.Struct, frozen=True):
+    """Readings of one device."""
+
+    device_id: str
+    before: int
+    after: int
+    changed: int
+
+
+class Others(msgspec.Struct, frozen=True):
+    """Readings of devices that are not listed, together. A device counts once for each day and task that has it."""
+
+    devices: int
+    before: int
+    after: int
+    changed: int
+
+
+class Hot(msgspec.Struct, frozen=True):
+    """What became of readings for the hot table, see `manifests.HotResult`."""
+
+    written: int
+    unchanged: int
+    newer: int
+    expired: int
+
+
+class Written(msgspec.Struct, frozen=True):
+    """What was published: rows and files taken out of the table and put into it.
+
+    Where nothing was to be published, it is what would have been; of a refused run it is nothing.
+    """
+
+    rows_replaced: int
+    rows_written: int
+    files_replaced: int
+    files_written: int
+
+
+class Alerts(msgspec.Struct, frozen=True):
+    """Alarms that are new: readings as they are now raise them, and those before raised none by the rule at the time.
+
+    `sent` are published. `compared` are those alarms that were looked at: the first ones, when there are very many.
+    """
+
+    compared: int
+    new: int
+    sent: int
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """Why nothing is published: the error's name and its sentence."""
+
+    error: str
+    cause: str
+
+
+class Report(msgspec.Struct, frozen=True):
+    """All of it. Times are ISO-8601, snapshots text, None where nothing was published.
+
+    `devices` are those of which most readings differ, `other_devices` all others; `metrics` likewise. Of the alarms,
+    `total` and `by_hour` count all.
+    """
+
+    run_id: str
+    mode: Mode
+    outcome: Outcome
+    request: Request
+    started_at: str
+    finished_at: str
+    duration_s: int
+    executions: tuple[str, ...]
+    snapshot_before: str | None
+    snapshot_id: str | None
+    refused: Refusal | None
+    found: Found
+    records: Records
+    readings: Readings
+    days: tuple[Day, ...]
+    devices: tuple[Device, ...]
+    other_devices: Others
+    metrics: dict[str, MetricChange]
+    other_metrics: MetricChange
+    series: tuple[Series, ...]
+    alarms_before: Alarms
+    alarms_after: Alarms
+    alarms_given: Alarms | None
+    alerts: Alerts
+    hot: Hot | None
+    written: Written
+    cost_usd: float | None = None

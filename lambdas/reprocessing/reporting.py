@@ -1,0 +1,164 @@
+"""What a run has written down, added up for its report: plan, results of its tasks, one at a time."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+import msgspec
+
+from compaction.ahead import ahead
+from compaction.results import results
+from compaction.store import Store
+from reprocessing.causes import causes
+from reprocessing.manifests import (
+    Alarms,
+    DecodedObject,
+    DecodeResult,
+    DecodeTask,
+    HotResult,
+    MergeResult,
+    MergeTask,
+    MetricChange,
+    Plan,
+    Series,
+    decoded_key,
+    hot_key,
+    merge_plan_key,
+    merged_key,
+    missing_key,
+    tasks_key,
+)
+from reprocessing.report import Day, Device, Found, Hot, Others, Readings, Records
+from reprocessing.totals import Totals
+
+MISSING: Final = 100
+"""Missing objects that a report names; the run's `missing.jsonl` has all."""
+Line = TypeVar("Line")
+
+
+class Sums(msgspec.Struct, frozen=True):
+    """What the results of a run add up to."""
+
+    records: Records
+    readings: Readings
+    days: tuple[Day, ...]
+    devices: tuple[Device, ...]
+    other_devices: Others
+    metrics: dict[str, MetricChange]
+    other_metrics: MetricChange
+    series: tuple[Series, ...]
+    alarms_before: Alarms
+    alarms_after: Alarms
+    alarms_given: Alarms | None
+    hot: Hot | None
+
+
+def found(store: Store, plan: Plan) -> Found:
+    """What the plan has found, with the names of some objects that are missing."""
+    lines = store.lines(missing_key(plan.run_id)) if plan.missing else None
+    named = [msgspec.json.decode(line, type=str) for line, _ in zip(lines or (), range(MISSING), strict=False)]
+    return Found(
+        objects=plan.objects,
+        bytes=plan.bytes,
+        waiting=plan.waiting,
+        outside=plan.outside,
+        missing=plan.missing,
+        frozen=plan.frozen,
+        frozen_bytes=plan.frozen_bytes,
+        missing_objects=tuple(named),
+    )
+
+
+class Results:
+    """The results of a run and of one of its merges, read as often as something is made of them."""
+
+    def __init__(self, store: Store, plan: Plan, merge_id: str) -> None:
+        self._store = store
+        self._plan = plan
+        self._merge_id = merge_id
+
+    def sums(self, hot_merge_id: str) -> Sums:
+        """All sums; the hot table may have been written by another merge. Raises ResultMissing for a missing result."""
+        changes = Totals()
+        for result in self._merged():
+            changes.add(result.changes)
+        return Sums(
+            records=self._records(),
+            readings=changes.readings(self._causes(changes.vanished_by_source)),
+            days=tuple(Day(day, *changes.days[day]) for day in sorted(changes.days)),
+            devices=changes.devices.listed(),
+            other_devices=changes.devices.others,
+            metrics=changes.metrics.listed(),
+            other_metrics=changes.metrics.others,
+            series=changes.most_changed(),
+            alarms_before=changes.alarms_before.finish(),
+            alarms_after=changes.alarms_after.finish(),
+            alarms_given=changes.alarms_given.finish() if changes.has_given else None,
+            hot=self._hot(hot_merge_id),
+        )
+
+    def merge_tasks(self) -> Iterator[MergeTask]:
+        """The lines of the merge's plan; none where there was nothing to merge."""
+        return self._lines(merge_plan_key(self._plan.run_id, self._merge_id), MergeTask)
+
+    def _lines(self, key: str, kind: type[Line]) -> Iterator[Line]:
+        return map(msgspec.json.Decoder(kind).decode, self._store.lines(key) or ())
+
+    def _objects(self) -> Iterator[DecodedObject]:
+        for result in self._decoded():
+            yield from result.objects
+
+    def _decoded(self) -> Iterator[DecodeResult]:
+        run_id = self._plan.run_id
+        tasks = self._lines(tasks_key(run_id), DecodeTask)
+        found = results(self._store, f"Run {run_id}", tasks, lambda task: decoded_key(run_id, task), DecodeResult)
+        return (result for _, result in found)
+
+    def _merged(self) -> Iterator[MergeResult]:
+        run_id, merge_id = self._plan.run_id, self._merge_id
+        found = results(
+            self._store,
+            f"Merge {merge_id} of run {run_id}",
+            self.merge_tasks(),
+            lambda task: merged_key(run_id, merge_id, task),
+            MergeResult,
+        )
+        return (result for _, result in found)
+
+    def _records(self) -> Records:
+        sums: Counter[str] = Counter()
+        reasons: Counter[str] = Counter()
+        for result in self._decoded():
+            sums.update(late=result.late, ignored_fields=result.ignored_fields)
+            for item in result.objects:
+                for name in ("records", "stored", "duplicate", "quarantined", "outside"):
+                    sums[name] += getattr(item, name)
+                reasons.update(item.by_reason)
+        return Records(
+            records=sums["records"],
+            stored=sums["stored"],
+            duplicate=sums["duplicate"],
+            quarantined=sums["quarantined"],
+            outside=sums["outside"],
+            by_reason=dict(sorted(reasons.items())),
+            late=sums["late"],
+            ignored_fields=sums["ignored_fields"],
+        )
+
+    def _causes(self, vanished: Counter[str]) -> dict[str, int]:
+        missing = self._lines(missing_key(self._plan.run_id), str)
+        return causes(vanished, missing, self._objects()) if vanished else {}
+
+    def _hot(self, merge_id: str) -> Hot | None:
+        request = self._plan.request
+        if request.mode != "apply" or "hot" not in request.targets:
+            return None
+        tasks = self._lines(merge_plan_key(self._plan.run_id, merge_id), MergeTask)
+        keys = (hot_key(self._plan.run_id, merge_id, task.task_id) for task in tasks)
+        sums: Counter[str] = Counter()
+        for _, body in ahead(self._store.read, keys):
+            if body is not None:
+                result = msgspec.json.decode(body, type=HotResult)
+                for name in ("written", "unchanged", "newer", "expired"):
+                    sums[name] += getattr(result, name)
+        return Hot(sums["written"], sums["unchanged"], sums["newer"], sums["expired"])

@@ -1,0 +1,74 @@
+"""A run over readings whose temperature was ten times too high, and its end."""
+
+# ruff: noqa: N803 - arguments have the names that the clients give them
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from reprocessing.closing import Closer, Ending
+from reprocessing.manifests import MergeResult, MergeTask, merge_plan_key
+from reprocessing.merging import Merger
+from reprocessing.report import Refusal, Report
+from sensors.settings import Metric, Threshold
+from tests.lake import AT, Lake, reading
+from tests.lambdas.reprocessing.harness import FILE_BYTES, RULES, Reprocessing, request
+
+HOT = Threshold("critical", above=100.0)
+METRICS = {"temperature": Metric("°C", (HOT,)), "vibration": Metric("mm/s")}
+NOW = datetime(2026, 11, 21, 12, 7, 30, tzinfo=UTC)
+TOPIC = "arn:aws:sns:eu-central-1:000000000000:alerts"
+
+__all__ = ["AT", "request"]
+
+
+class Run(Reprocessing):
+    """A run whose merges know thresholds."""
+
+    def merge(self) -> list[MergeResult]:
+        lake = self.lake
+        merger = Merger(lake.s3, lake.processed, lake.partition_by, FILE_BYTES, RULES, METRICS)
+        tasks = self._lines(merge_plan_key(self.run_id, self.merge_id), MergeTask)
+        return [merger.merge(self.run_id, self.merge_id, task) for task in tasks]
+
+
+class Topic:
+    """An SNS topic: what was published."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[dict[str, Any]]) -> dict[str, Any]:
+        assert TopicArn == TOPIC
+        self.messages += [msgspec.json.decode(entry["Message"]) for entry in PublishBatchRequestEntries]
+        return {}
+
+
+def store(lake: Lake, before: list[float], after: list[float] | None = None) -> None:
+    """Have the table hold temperatures of pump-1, second by second, and the archive others at the same time."""
+    for temperatures, run_id in ((before, "compaction"), (after, None)):
+        if temperatures is not None:
+            lake.put("pump-1", [reading(at=AT + at, temperature=value) for at, value in enumerate(temperatures)])
+        if run_id is not None:
+            lake.run(run_id)
+
+
+def close(
+    run: Reprocessing, topic: Topic | None = None, refused: Refusal | None = None, release: Callable[[], None] = list
+) -> Report:
+    """What `report_reprocess` does."""
+    lake = run.lake
+    closer = Closer(
+        s3=lake.s3,
+        bucket=lake.processed,
+        partition_by=lake.partition_by,
+        system="factory",
+        metrics=METRICS,
+        sns=topic or Topic(),
+        topic_arn=TOPIC,
+        release=release,
+        now=NOW,
+    )
+    return closer.close(run.run_id, Ending("execution-2", run.merge_id, refused))

@@ -1,0 +1,186 @@
+"""The end of a run: what its report says, and what is done besides, whatever comes in between."""
+
+import msgspec
+import pytest
+
+from compaction.errors import ResultMissing
+from reprocessing.errors import FewerReadings
+from reprocessing.manifests import LedgerEntry, MetricChange, Series, ledger_key, page_key, report_key
+from reprocessing.report import Alerts, Day, Device, Found, Readings, Records, Refusal, Report, Written
+from sensors.settings import Threshold
+from tests.lake import AT, Lake, reading
+from tests.lambdas.report_reprocess.closing import Run, Topic, close, request, store
+
+
+def object_keys(lake: Lake) -> set[str]:
+    return set(lake.store.keys(""))
+
+
+def test_a_report_says_what_an_applied_run_has_found_and_changed(memory_lake: Lake) -> None:
+    store(memory_lake, [200.0, 210.0, 20.0], [20.0, 21.0, 2.0])
+    run = Run(memory_lake)
+    committed = run.run()
+
+    report = close(run)
+
+    assert (report.outcome, report.snapshot_id) == ("applied", committed.snapshot_id)
+    assert report.executions == ("run", "execution-2")
+    assert report.duration_s == 450
+    assert report.found == Found(1, 0, 0, 0, 0, 0, 0)
+    assert report.records == Records(3, 3, 0, 0, 0, {}, 0, 0)
+    assert report.records.balances
+    assert report.readings == Readings(before=3, after=3, changed=3)
+    assert report.days == (Day("2026-11-21", 3, 3, 3),)
+    assert report.devices == (Device("pump-1", 3, 3, 3),)
+    assert report.metrics == {"temperature": MetricChange(changed=3, largest=189.0)}
+    assert report.series == (Series("pump-1", "temperature", 3),)
+    assert (report.alarms_before.total, report.alarms_after.total, report.alarms_given) == (1, 0, None)
+    assert report.written == Written(3, 3, 1, 1)
+
+
+def test_the_report_the_page_and_the_line_in_the_ledger_are_written(memory_lake: Lake) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, asked=request(by="kim"))
+    run.run()
+
+    report = close(run)
+
+    lake_store = memory_lake.store
+    assert msgspec.json.decode(lake_store.read(report_key("run")) or b"", type=Report) == report
+    assert "Applied: of 1 readings, 1 changed." in (lake_store.read(page_key("run")) or b"").decode()
+    entry = msgspec.json.decode(lake_store.read(ledger_key("run")) or b"", type=LedgerEntry)
+    assert (entry.by, entry.note, entry.outcome) == ("kim", "a note", "applied")
+    assert (entry.finished_at, entry.snapshot_id) == ("2026-11-21T12:07:30.000Z", report.snapshot_id)
+
+
+def test_a_run_that_only_looks_says_what_would_change(memory_lake: Lake) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, asked=request(mode="dry_run"))
+    run.run()
+    before = object_keys(memory_lake)
+
+    report = close(run)
+
+    assert (report.outcome, report.snapshot_id, report.readings.changed) == ("looked", None, 1)
+    assert report.written == Written(1, 1, 1, 0)
+    assert object_keys(memory_lake) - before == {report_key("run"), page_key("run"), ledger_key("run")}
+
+
+def test_a_back_test_has_the_alarms_of_given_rules_beside_those_of_now(memory_lake: Lake) -> None:
+    store(memory_lake, [150.0, 50.0, 150.0, 50.0])
+    given = {"temperature": (Threshold("warning", above=40.0),)}
+    run = Run(memory_lake, asked=request(mode="backtest", rules=given))
+    run.run()
+
+    report = close(run)
+
+    assert report.alarms_after.total == 2
+    assert report.alarms_given is not None
+    assert [(alarm.severity, alarm.count) for alarm in report.alarms_given.listed] == [("warning", 4)]
+
+
+def test_a_refused_run_is_reported_with_the_causes(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0, 21.0])
+    memory_lake.put("pump-1", [reading(at=AT, temperature=20.0), b"not json"])
+    run = Run(memory_lake).prepare()
+    with pytest.raises(FewerReadings) as refused:
+        run.commit()
+
+    report = close(run, refused=Refusal("FewerReadings", str(refused.value)))
+
+    assert (report.outcome, report.snapshot_id, report.written) == ("refused", None, Written(0, 0, 0, 0))
+    assert report.readings.vanished_by == {"quarantined: not_json": 1}
+    page = (memory_lake.store.read(page_key("run")) or b"").decode()
+    assert "Refused, nothing was published: there would be 1 readings fewer." in page
+    assert "quarantined: not_json" in page
+
+
+def test_a_run_that_has_not_been_committed_is_not_closed(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0])
+
+    with pytest.raises(ResultMissing, match="has not got as far as the commit"):
+        close(Run(memory_lake).prepare())
+
+    assert memory_lake.store.read(report_key("run")) is None
+
+
+def test_replayed_trouble_wakes_nobody_unless_that_is_asked_for(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0, 30.0], [200.0, 300.0])
+    run, topic = Run(memory_lake), Topic()
+    run.run()
+
+    report = close(run, topic)
+
+    assert (report.alerts, topic.messages) == (Alerts(compared=1, new=1, sent=0), [])
+
+
+def test_what_was_no_alarm_before_is_sent_when_that_is_asked_for_and_what_was_is_not(memory_lake: Lake) -> None:
+    store(memory_lake, [200.0, 20.0, 20.0, 30.0, 20.0], [220.0, 20.0, 120.0, 130.0, 20.0])
+    run, topic = Run(memory_lake, asked=request(alerts="send")), Topic()
+    run.run()
+
+    report = close(run, topic)
+
+    assert report.alerts == Alerts(compared=2, new=1, sent=1)
+    assert topic.messages == [
+        {
+            "alert_id": topic.messages[0]["alert_id"],
+            "system": "factory",
+            "device_id": "pump-1",
+            "metric": "temperature",
+            "unit": "°C",
+            "severity": "critical",
+            "threshold": {"above": 100.0},
+            "count": 2,
+            "first_at": "2026-11-21T09:00:02.000Z",
+            "last_at": "2026-11-21T09:00:03.000Z",
+            "value": 130.0,
+        }
+    ]
+
+
+def test_a_dry_run_sends_nothing(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0, 30.0], [200.0, 300.0])
+    run, topic = Run(memory_lake, asked=request(mode="dry_run", alerts="send")), Topic()
+    run.run()
+
+    close(run, topic)
+
+    assert topic.messages == []
+
+
+def test_a_closed_run_is_left_as_it_is_but_its_range_is_given_back_again(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0, 30.0], [200.0, 300.0])
+    run, topic, released = Run(memory_lake, asked=request(alerts="send")), Topic(), list[str]()
+    run.run()
+    report = close(run, topic)
+    names = len(memory_lake.s3.effects.names)
+
+    assert close(run, topic, release=lambda: released.append("range")) == report
+
+    assert released == ["range"]
+    assert len(topic.messages) == 1
+    assert memory_lake.s3.effects.names[names:] == []
+
+
+def test_whoever_finds_the_report_finds_all_else_done(memory_lake: Lake) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake)
+    run.run()
+    seen: list[bool] = []
+    close(run, release=lambda: seen.append(memory_lake.store.read(report_key("run")) is not None))
+
+    assert seen == [False]
+    assert memory_lake.s3.effects.names[-1] == f"put {report_key('run')}"
+
+
+def test_files_that_are_gone_cost_the_charts_and_nothing_else(memory_lake: Lake) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake)
+    run.run()
+    for key in list(memory_lake.store.keys("staging/")):
+        memory_lake.s3.delete_object(Bucket=memory_lake.processed, Key=key)
+
+    assert close(run).readings.changed == 1
+
+    assert "There are no charts of series" in (memory_lake.store.read(page_key("run")) or b"").decode()
