@@ -5,8 +5,6 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
-
 from compaction.errors import InvalidInput
 from compaction.store import Store
 from ops import asking, executions, running
@@ -51,8 +49,9 @@ def run(given: argparse.Namespace) -> int:
         running.tell_started(given, stack, MACHINE, name)
         return 0
     answer = with_report(stack, running.watch(given, stack, MACHINE, name))
-    then = next_step(given, stack, name, answer)
-    running.tell(given, answer, lambda found: Group(show_report(found), then))
+    running.tell(given, answer, show_report)
+    if not given.json and (then := next_step(given, stack, name, answer)):
+        running.tell(given, answer, lambda _: then)
     if given.open:
         open_page(stack, page_key(answer["run_id"]))
     return 0
@@ -69,8 +68,8 @@ def with_report(stack: Stack, answer: Answer) -> Answer:
     return report | {name: answer[name] for name in ("report", "page", "status", "seconds")}
 
 
-def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer) -> RenderableType:
-    """What a person may want to type after a run, in a sentence; nothing where there is nothing to do."""
+def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer) -> str:
+    """What a person may want to type after a run, in a sentence; empty where there is nothing to do."""
     states = stack.client("stepfunctions")
     arn = executions.arn_of(stack.outputs[MACHINE.output], name)
     run_input = json.loads(executions.describe(states, arn)["input"])
