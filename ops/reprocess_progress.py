@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -54,10 +53,14 @@ class Decoded:
         return self._done._replace(is_behind=len(self._read) < tasks)
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Watching:
     """Lines about one execution; the run's plan and results are read as soon as it has a run."""
 
-    def __init__(self, stack: Stack, clock: Callable[[], datetime] = partial(datetime.now, UTC)) -> None:
+    def __init__(self, stack: Stack, clock: Callable[[], datetime] = _now) -> None:
         self._clock = clock
         self._states = stack.client("stepfunctions")
         self._store = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"])
