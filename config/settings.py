@@ -119,6 +119,14 @@ class Settings(Model):
             raise ValueError("monitoring.backlog_age_s must be more than an hour and compaction.grace_minutes")
         return self
 
+    @model_validator(mode="after")
+    def _staged_while_a_run_goes_on(self) -> "Settings":
+        if self.processed_bucket.staging_days < self.optimization.orphan_days:
+            raise ValueError(
+                "processed_bucket.staging_days must be at least optimization.orphan_days: so long a run may go on"
+            )
+        return self
+
     def name(self, template: str) -> str:
         """A resource's name: the settings' text with `{system}` and `{suffix}` filled in."""
         return template.format(system=self.system, suffix=self.suffix)

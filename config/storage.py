@@ -80,7 +80,10 @@ class ProcessedBucket(Bucket):
         None, ge=1, description="Days a rejected record is kept below `quarantine/`; unset keeps it for ever."
     )
     staging_days: int = Field(
-        14, ge=2, description="Days the decoded readings of a reprocessing are kept below `staging/` to be carried on."
+        16,
+        ge=2,
+        description="Days the decoded readings of a reprocessing are kept below `staging/`, to be carried on: at least"
+        " `optimization.orphan_days`.",
     )
     set_aside_days: int | None = Field(
         None, ge=1, description="Days a batch that Lambda gave up is kept below `aws/lambda/`; unset keeps it for ever."

@@ -39,9 +39,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
     closer = Closer(
         s3=s3,
         bucket=bucket,
-        partition_by=settings().lake.partition_by,
-        system=settings().system,
-        metrics=settings().metrics,
+        settings=settings(),
         sns=boto3.client("sns"),
         topic_arn=os.environ["ALERTS_TOPIC_ARN"],
         release=claims.release,
@@ -97,5 +95,5 @@ def _in_short(report: Report, bucket: str) -> dict[str, Any]:
         "alerts_sent": report.alerts.sent,
         "hot_written": report.hot.written if report.hot else 0,
         "duration_s": report.duration_s,
-        "cost_usd": report.cost_usd,
+        "cost_usd": report.estimate.cost_usd,
     }

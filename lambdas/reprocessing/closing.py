@@ -4,17 +4,17 @@ The report for programs is written last: whoever finds it finds all else done. B
 again; a receiver drops the alerts that it has had.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from compaction.arrange import PartitionBy
 from compaction.errors import FileMismatch, ResultMissing
 from compaction.store import Store
 from optimization.errors import FileNotRewritable
 from process_readings.alerts import publish
+from reprocessing.costs import estimate
 from reprocessing.curves import Curves, Reader
 from reprocessing.manifests import (
     Committed,
@@ -32,7 +32,7 @@ from reprocessing.reporting import Results, Sums, found
 from reprocessing.request import Scope
 from reprocessing.resolving import mark
 from reprocessing.runs import read_plan
-from sensors.settings import Metric
+from sensors.settings import FunctionSettings
 from sensors.times import from_text, iso_ms
 
 CURVES: Final = 6
@@ -50,17 +50,14 @@ class Ending(NamedTuple):
 
 
 class Closer(msgspec.Struct, frozen=True):
-    """Where files and manifests are, the table's partitioning, the system's name and its declared metrics.
+    """Where files and manifests are, the settings, and where alerts go.
 
-    `send` publishes messages (`process_readings.alerts.publish`), `release` gives the range back, `now` is when the
-    function was called.
+    `release` gives the range back, `now` is when the function was called.
     """
 
     s3: Any
     bucket: str
-    partition_by: PartitionBy
-    system: str
-    metrics: Mapping[str, Metric]
+    settings: FunctionSettings
     sns: Any
     topic_arn: str
     release: Callable[[], None]
@@ -82,7 +79,7 @@ class Closer(msgspec.Struct, frozen=True):
         sums = results.sums(ending.merge_id)
         report = self._report(plan, ending, committed, sums, store)
         curves = self._curves(plan, sums, results)
-        page = render(report, curves, {name: metric.unit for name, metric in self.metrics.items()})
+        page = render(report, curves, {name: metric.unit for name, metric in self.settings.metrics.items()})
         store.write(page_key(run_id), page.encode())
         if report.outcome == "applied":
             mark(store, plan, "stream")
@@ -109,6 +106,7 @@ class Closer(msgspec.Struct, frozen=True):
             found=found(store, plan),
             alerts=self._alerts(plan, sums, is_applied=outcome == "applied"),
             written=_written(committed),
+            estimate=estimate(plan, self.settings, sums.records.for_hot),
             **msgspec.structs.asdict(sums),
         )
 
@@ -117,14 +115,17 @@ class Closer(msgspec.Struct, frozen=True):
         compared, alarms = new_alarms(sums.alarms_before, sums.alarms_after)
         if not is_applied or plan.request.alerts != "send":
             return Alerts(compared, len(alarms), 0)
-        publish(self.sns, self.topic_arn, [alert_of(self.system, self.metrics, alarm) for alarm in alarms])
+        publish(
+            self.sns, self.topic_arn, [alert_of(self.settings.system, self.settings.metrics, alarm) for alarm in alarms]
+        )
         return Alerts(compared, len(alarms), len(alarms))
 
     def _curves(self, plan: Plan, sums: Sums, results: Results) -> Curves:
         """Charts are no reason to fail: files that are not needed any more may be gone."""
-        reader = Reader(self.s3, self.bucket, self.partition_by)
+        reader = Reader(self.s3, self.bucket, self.settings.lake.partition_by)
+        window = _window(plan.request.scope, sums)
         try:
-            return reader.read(results.merge_tasks(), _window(plan.request.scope, sums), sums.series[:CURVES])
+            return reader.read(results.merge_tasks(), window, sums.series[:CURVES])
         except (FileMismatch, FileNotRewritable) as error:
             return Curves((), f"There are no charts of series: {error}")
 

@@ -112,6 +112,11 @@ def period(seconds: int) -> str:
     return " ".join(said[:2]) or "0 s"
 
 
+def usd(value: float) -> str:
+    """Dollars, cents' fractions too where there is little else."""
+    return f"${value:,.2f}" if value >= 1 else f"${value:.4f}"
+
+
 def limit(rule: Alarm | Threshold) -> str:
     """What an alarm or a threshold says of its limit."""
     return f"above {amount(rule.above)}" if rule.above is not None else f"below {amount(rule.below or 0.0)}"
@@ -140,6 +145,7 @@ def _template() -> Template:
         "number": number,
         "amount": amount,
         "size": size,
+        "usd": usd,
         "moment": moment,
         "period": period,
         "limit": limit,

@@ -10,7 +10,7 @@ from pyiceberg.table import Table
 from compaction.age import refuse_old
 from compaction.ahead import ahead
 from compaction.committing import commit
-from compaction.errors import FileMismatch
+from compaction.errors import FileMismatch, ResultMismatch
 from compaction.footers import verify_footers
 from compaction.lake_table import LakeTable, history
 from compaction.runs import Snapshot
@@ -33,7 +33,7 @@ from reprocessing.manifests import (
 )
 from reprocessing.resolving import mark
 from reprocessing.runs import read_plan
-from reprocessing.snapshots import published
+from reprocessing.snapshots import published, undone
 from sensors.times import iso_ms
 
 
@@ -129,6 +129,8 @@ class Publisher:
         snapshot = published(table, plan.run_id) if table else None
         if snapshot is not None:  # by an attempt whose answer was lost, or a call before this one
             return snapshot
+        if table and undone(table, plan.run_id):
+            raise ResultMismatch(f"Run {plan.run_id} was undone, so it is not published again. Start a new run.")
         _refuse_fewer(plan, merged, answer)
         self._hold(plan)
         refuse_old(self._store, plan_key(plan.run_id), self._orphan_days, self._now)

@@ -4,6 +4,7 @@ from typing import Literal
 
 import msgspec
 
+from reprocessing.costs import Estimate
 from reprocessing.manifests import Alarms, MetricChange, Series
 from reprocessing.request import Mode, Request
 
@@ -24,7 +25,10 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Records(msgspec.Struct, frozen=True):
-    """What became of the records that were decoded: records = stored + duplicate + quarantined + outside the scope."""
+    """What became of the records that were decoded: records = stored + duplicate + quarantined + outside the scope.
+
+    `for_hot` are those of the stored that are for the hot table.
+    """
 
     records: int
     stored: int
@@ -34,6 +38,7 @@ class Records(msgspec.Struct, frozen=True):
     by_reason: dict[str, int]
     late: int
     ignored_fields: int
+    for_hot: int = 0
 
     @property
     def balances(self) -> bool:
@@ -125,7 +130,7 @@ class Report(msgspec.Struct, frozen=True):
     """All of it. Times are ISO-8601, snapshots text, None where nothing was published.
 
     `devices` are those of which most readings differ, `other_devices` all others; `metrics` likewise. Of the alarms,
-    `total` and `by_hour` count all.
+    `total` and `by_hour` count all. `estimate` is of a run that applies its changes.
     """
 
     run_id: str
@@ -154,4 +159,4 @@ class Report(msgspec.Struct, frozen=True):
     alerts: Alerts
     hot: Hot | None
     written: Written
-    cost_usd: float | None = None
+    estimate: Estimate

@@ -130,6 +130,7 @@ class Results:
         reasons: Counter[str] = Counter()
         for result in self._decoded():
             sums.update(late=result.late, ignored_fields=result.ignored_fields)
+            sums["for_hot"] += sum(staged.file.rows for staged in result.files if staged.to_hot)
             for item in result.objects:
                 for name in ("records", "stored", "duplicate", "quarantined", "outside"):
                     sums[name] += getattr(item, name)
@@ -143,6 +144,7 @@ class Results:
             by_reason=dict(sorted(reasons.items())),
             late=sums["late"],
             ignored_fields=sums["ignored_fields"],
+            for_hot=sums["for_hot"],
         )
 
     def _causes(self, vanished: Counter[str]) -> dict[str, int]:

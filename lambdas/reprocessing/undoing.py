@@ -97,6 +97,7 @@ class Undoer:
         """
         plan = self._plan(wish.run_id)
         if (done := self._done(plan)) is not None:
+            self._release()  # of a call that came no further
             return done
         self._hold(plan)
         try:

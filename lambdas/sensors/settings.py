@@ -74,13 +74,14 @@ class Optimization(msgspec.Struct, frozen=True):
 class Reprocessing(msgspec.Struct, frozen=True):
     """How fast a reprocessing writes to the hot table, and how it has frozen objects restored.
 
-    `max_rate` is in items a second, of all `hot_writers` together.
+    `max_rate` is in items a second, of all `hot_writers` together; `concurrency` are tasks that decode or merge.
     """
 
     hot_writers: int
     max_rate: int
     restore_tier: Literal["Expedited", "Standard", "Bulk"]
     restore_days: int
+    concurrency: int = 40
 
 
 class FunctionSettings(msgspec.Struct, frozen=True):

@@ -232,3 +232,10 @@ def test_a_webhook_without_credentials_is_refused(tmp_path):
 )
 def test_an_alarm_that_could_never_go_off_or_would_never_end_is_refused(tmp_path, given, why):
     assert f"together: Value error, monitoring.{why}" in refusal(tmp_path, given)
+
+
+def test_what_a_run_has_staged_is_not_deleted_before_it_is_too_old_to_go_on(tmp_path):
+    message = refusal(tmp_path, "optimization.orphan_days = 17")
+
+    assert "processed_bucket.staging_days must be at least optimization.orphan_days" in message
+    assert load_text(tmp_path, "optimization.orphan_days = 17\nprocessed_bucket.staging_days = 17").optimization

@@ -7,21 +7,22 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
+from config.settings import load
 from reprocessing.closing import Closer, Ending
 from reprocessing.manifests import MergeResult, MergeTask, merge_plan_key
 from reprocessing.merging import Merger
 from reprocessing.report import Refusal, Report
-from sensors.settings import Metric, Threshold
+from sensors.settings import FunctionSettings, Metric, Threshold
 from tests.lake import AT, Lake, reading
-from tests.lambdas.reprocessing.harness import FILE_BYTES, RULES, Reprocessing, request
+from tests.lambdas.reprocessing.harness import FILE_BYTES, RULES, Reprocessing
 
 HOT = Threshold("critical", above=100.0)
 METRICS = {"temperature": Metric("°C", (HOT,)), "vibration": Metric("mm/s")}
 NOW = datetime(2026, 11, 21, 12, 7, 30, tzinfo=UTC)
+SETTINGS = msgspec.convert(load("local", {}).model_dump(mode="json"), FunctionSettings)
 TOPIC = "arn:aws:sns:eu-central-1:000000000000:alerts"
-
-__all__ = ["AT", "request"]
 
 
 class Run(Reprocessing):
@@ -63,9 +64,7 @@ def close(
     closer = Closer(
         s3=lake.s3,
         bucket=lake.processed,
-        partition_by=lake.partition_by,
-        system="factory",
-        metrics=METRICS,
+        settings=replace(SETTINGS, metrics=METRICS, system="factory"),
         sns=topic or Topic(),
         topic_arn=TOPIC,
         release=release,

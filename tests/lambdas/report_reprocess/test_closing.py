@@ -9,7 +9,8 @@ from reprocessing.manifests import LedgerEntry, MetricChange, Series, ledger_key
 from reprocessing.report import Alerts, Day, Device, Found, Readings, Records, Refusal, Report, Written
 from sensors.settings import Threshold
 from tests.lake import AT, Lake, reading
-from tests.lambdas.report_reprocess.closing import Run, Topic, close, request, store
+from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
+from tests.lambdas.reprocessing.harness import request
 
 
 def object_keys(lake: Lake) -> set[str]:

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from reprocessing import fingerprint as module
 from reprocessing.fingerprint import SOURCES, fingerprint
 from sensors.settings import FunctionSettings, Limits, Metric, Threshold
 from templates.shared.modules import reachable
+from templates.shared.packages import build_zip
 
 LAMBDAS = Path(build.__file__).parent / "lambdas"
 
@@ -40,17 +42,23 @@ def test_whoever_imports_the_fingerprint_has_all_that_it_hashes_in_the_zip():
     assert packed.issuperset(SOURCES)
 
 
-def test_two_folders_with_different_modules_beside_give_the_same(tmp_path):
-    told = msgspec.json.encode(settings())
-    answers = set()
-    for name, extra in (("one", []), ("two", ["compaction/writing.py", "sensors/rules.py"])):
-        files = [str(path.relative_to(LAMBDAS)) for path in reachable(LAMBDAS, "reprocessing.fingerprint")]
-        for file in files + extra:
-            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(LAMBDAS / file, tmp_path / name / file)
-        (tmp_path / name / "settings.json").write_bytes(told)
-        answers.add(_in(tmp_path / name))
+BY_THE_SAME_RULES = ("plan_reprocess", "decode_objects", "plan_merge", "merge_readings")
+"""Functions that have to agree on the rules, and that need different modules."""
 
+
+def test_the_zips_of_a_build_have_one_fingerprint(tmp_path):
+    sources = shutil.copytree(LAMBDAS, tmp_path / "lambdas", ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    held, answers = set(), set()
+    for function in BY_THE_SAME_RULES:
+        (sources / function / "requirements.txt").write_text("")  # the packages are those of the tests
+        packed, folder = tmp_path / f"{function}.zip", tmp_path / function
+        build_zip(sources, function, msgspec.json.encode(settings()), "host", tmp_path / "cache", packed)
+        with zipfile.ZipFile(packed) as archive:
+            archive.extractall(folder)
+            held.add(tuple(name for name in archive.namelist() if not name.startswith(function)))
+        answers.add(_in(folder))
+
+    assert len(held) > 1
     assert answers == {fingerprint(settings())}
 
 

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from pyiceberg.manifest import DataFile
 
-from compaction.errors import InvalidInput
+from compaction.errors import InvalidInput, ResultMismatch
 from compaction.lake_table import LakeTable
 from optimization.reachable import reachable
 from reprocessing.errors import CannotUndo, RangeHeld
@@ -18,6 +18,7 @@ from reprocessing.manifests import (
     LedgerEntry,
     Taken,
     claim_key,
+    committed_key,
     ledger_key,
     undone_key,
 )
@@ -163,6 +164,9 @@ def test_a_run_that_was_undone_is_not_published_again_by_a_redrive(done: Reproce
     done.undo()
 
     assert done.commit() == first
+    done.lake.store.delete(committed_key("run"))
+    with pytest.raises(ResultMismatch, match="Run run was undone, so it is not published again"):
+        done.commit()
     assert ordered(done.lake.rows()) == before()
 
 

@@ -1,0 +1,161 @@
+"""The report's page as text: what it says, and that nothing said to it becomes markup."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from reprocessing import page
+from reprocessing.charts import bands, bars
+from reprocessing.curves import Curves
+from reprocessing.manifests import Alarm, AlarmCount, Alarms, MetricChange
+from reprocessing.page import amount, headline, moment, period, render, size, usd
+from reprocessing.report import Device, Readings, Refusal, Report
+from tests.lambdas.report_reprocess import sample
+
+ATTACKS = (
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "</style><b>",
+    "' onload='x",
+    "{{ 7*7 }}",
+    "</title>",
+)
+
+
+class Tags(HTMLParser):
+    """The elements of a page with the names of their attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: set[tuple[str, tuple[str, ...]]] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.add((tag, tuple(name for name, _ in attrs)))
+
+
+def said_by_others(text: str) -> Report:
+    """A back-test in which every text that is not ours is this one."""
+    alarm = Alarm(text, text, text, 1.0, None, 0, 1, 1, 1.0)
+    alarms = Alarms(1, (alarm,), {0: 1}, (AlarmCount(text, text, 1),))
+    sampled = sample.back_test()
+    scope = replace(sampled.request.scope, devices=(text,))
+    return replace(
+        sampled,
+        run_id=text,
+        executions=(text,),
+        request=replace(sampled.request, note=text, by=text, scope=scope, rules={text: ()}, reasons=(text,)),
+        refused=Refusal(text, text),
+        found=replace(sampled.found, missing_objects=(text,)),
+        readings=replace(sampled.readings, vanished_by={text: 1}),
+        records=replace(sampled.records, by_reason={text: 1}),
+        devices=(Device(text, 1, 1, 1),),
+        metrics={text: MetricChange(1)},
+        alarms_before=alarms,
+        alarms_after=alarms,
+        alarms_given=alarms,
+    )
+
+
+def rendered(text: str) -> str:
+    return render(said_by_others(text), sample.curves(text), {"temperature": text, text: text})
+
+
+HARMLESS = Tags(rendered("harmless")).found
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_names_and_notes_stay_text_whatever_they_are(attack: str) -> None:
+    made = rendered(attack)
+
+    assert Tags(made).found == HARMLESS
+    assert "<script" not in made
+    assert "49" not in re.findall(r">([^<]*)<", made)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.text(st.sampled_from("<>&\"'/= ab{}%-!"), max_size=40))
+def test_no_text_becomes_markup(text: str) -> None:
+    assert Tags(rendered(text)).found == HARMLESS
+
+
+def test_a_page_has_no_script_and_names_no_place_to_load_from() -> None:
+    made = render(sample.report(), sample.curves(), sample.UNITS)
+
+    assert {tag for tag, _ in Tags(made).found}.isdisjoint({"script", "link", "img", "iframe", "object", "form", "a"})
+    assert not re.search(r"https?:|url\(|@import|\bsrc=", made)
+
+
+@pytest.mark.parametrize(
+    ("report", "expected"),
+    [
+        (sample.report(), "Applied: of 604,000 readings, 200,000 changed, 200 added, 100 gone."),
+        (sample.report(readings=Readings(before=7, after=7, same=7)), "Applied: of 7 readings, none differs."),
+        (sample.report(outcome="looked", readings=Readings(before=7, added=1)), "Dry run: of 7 readings, 1 added."),
+        (sample.back_test(), "Back-test: 19 alarms by the given rules, 6 by those of now."),
+        (
+            sample.report(outcome="refused", readings=Readings(before=9, after=7, vanished=2)),
+            "Refused, nothing was published: there would be 2 readings fewer.",
+        ),
+    ],
+)
+def test_the_first_line_says_what_came_of_it(report: Report, expected: str) -> None:
+    assert headline(report) == expected
+
+
+def test_what_a_table_has_no_room_for_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "ROWS", 5)
+
+    made = render(sample.report(), sample.curves(), sample.UNITS)
+
+    assert "7 more devices in report.json." in made
+    assert "2 more days in report.json." in made
+    assert "pump-4" in made
+    assert "pump-5" not in made
+
+
+def test_a_run_over_nothing_has_a_page_too() -> None:
+    nothing = Alarms(0, ())
+    empty = sample.report(
+        days=(), devices=(), metrics={}, alarms_before=nothing, alarms_after=nothing, readings=Readings()
+    )
+
+    assert "none differs" in render(empty, Curves(()), {})
+
+
+def test_numbers_are_written_as_people_read_them() -> None:
+    assert (size(0), size(999), size(73_400_320)) == ("0 bytes", "999 bytes", "73.4 MB")
+    assert (period(0), period(59), period(451), period(90_061)) == ("0 s", "59 s", "7 min 31 s", "1 d 1 h")
+    assert (moment(0), moment(1_500)) == ("1970-01-01 00:00:00", "1970-01-01 00:00:01.500")
+    assert moment(2**62) == f"{2**62} ms"
+    assert (usd(0.02314), usd(1234.5)) == ("$0.0231", "$1,234.50")
+    assert (amount(20.0), amount(1234567.8), amount(1e-9)) == ("20", "1.23457e+06", "1e-09")
+
+
+def test_a_spike_of_one_bucket_is_drawn_as_high_as_it_is() -> None:
+    drawn = bands("a", [("after", [(0.0, 1.0), (0.0, 100.0), None, (0.0, 1.0)])], 0.0, 100.0)
+
+    heights = [float(point.partition(",")[2]) for point in re.findall(r"[\d.]+,[\d.]+", drawn)]
+    assert (min(heights), max(heights), len(heights)) == (6.0, 234.0, 6)
+
+
+def test_values_that_are_all_the_same_or_as_far_apart_as_can_be_are_drawn() -> None:
+    level = bands("a", [("after", [(5.0, 5.0)])], 5.0, 5.0)
+    far = bands("a", [("after", [(-1e126, 1e126)])], -1e126, 1e126)
+
+    assert 'points="500.0,120.0 500.0,120.0"' in level
+    assert 'points="500.0,6.0 500.0,234.0"' in far
+    assert "polygon" not in bands("a", [("after", [None])], 0.0, 1.0)
+
+
+def test_bars_stand_side_by_side_and_the_smallest_is_still_seen() -> None:
+    drawn = bars("a", [("before", [1000, 0]), ("after", [1, 0])], 1000)
+
+    assert re.findall(r'class="(\w+)" x="([\d.]+)" y="([\d.]+)"', drawn) == [
+        ("before", "50.0", "6.0"),
+        ("after", "250.0", "239.0"),
+    ]
