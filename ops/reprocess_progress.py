@@ -11,16 +11,11 @@ from ops.executions import RUNNING, Progress, state_data
 from ops.figures import age, count
 from ops.following import Pace, speed
 from ops.stack import Stack
+from reprocessing.costs import thaw
 from reprocessing.manifests import DecodeResult, Plan, decoded_key, plan_key
-from reprocessing.request import Tier
 
 RESTORING = "Wait For Restored Copies"
 DECODING = "DecodeObjects"
-RESTORED_IN: dict[Tier, str] = {"Expedited": "5 min", "Standard": "12 h", "Bulk": "48 h"}
-"""Of the slowest storage class that has the tier.
-
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html
-"""
 _READ = 50  # results a look: a second or two, so that the picture goes on moving
 
 
@@ -91,8 +86,7 @@ class Watching:
             return []
         waiting = f"{restore['waiting']:,} of {count(self._plan.frozen, 'frozen object')}"
         passed = age((self._clock() - datetime.fromisoformat(self._plan.started_at)).total_seconds())
-        tier = self._plan.request.restore_tier
-        takes = f"{tier} takes up to {RESTORED_IN[tier]}"
+        takes = f"{self._plan.request.restore_tier} takes up to {age(thaw(self._plan).hours * 3600)}"
         return [f"S3 has still to restore {waiting} after {passed}; {takes}; a look every {age(restore['wait_s'])}"]
 
     def _decoding(self, now: Progress) -> list[str]:

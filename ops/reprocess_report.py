@@ -48,8 +48,11 @@ def _facts(report: Answer) -> Iterator[tuple[str, str]]:
         yield "hot table", _hot(hot)
     if report["refused"]:
         yield "refused", f"{report['refused']['error']}: {report['refused']['cause']}"
-    if report["cost_usd"] is not None:
-        yield "cost", f"about ${report['cost_usd']:,.4f}"
+    estimate = report["estimate"]
+    if estimate["thaw"]["objects"] or estimate["thaw"]["refused"]:
+        yield "to restore", _thaw(estimate["thaw"])
+    duration = "" if report["mode"] == "apply" else f", {age(estimate['seconds'])} when applied"
+    yield "cost", f"about ${estimate['cost_usd']:,.4f}{duration}"
     if "page" in report:
         yield "report", report["page"]
 
@@ -74,6 +77,12 @@ def _found(found: Answer) -> str:
         "frozen": f"frozen ({size(found['frozen_bytes'])})",
     }
     return "; ".join([*told, *(f"{found[name]:,} {text}" for name, text in notes.items() if found[name])])
+
+
+def _thaw(thaw: Answer) -> str:
+    told = f"{count(thaw['objects'], 'object')}, {size(thaw['bytes'])}, up to {age(thaw['hours'] * 3600)}, about "
+    refused = f"; {thaw['refused']:,} cannot be restored by this tier" if thaw["refused"] else ""
+    return f"{told}${thaw['cost_usd']:,.4f}{refused}"
 
 
 def _records(records: Answer) -> str:

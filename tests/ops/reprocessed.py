@@ -69,5 +69,8 @@ REPORT: dict[str, Any] = {
     "written": {
         "rows_replaced": 2380, "rows_written": 2390, "files_replaced": 2, "files_written": 1,
     },
-    "cost_usd": 0.0123,
+    "estimate": {
+        "seconds": 90, "cost_usd": 0.0123,
+        "thaw": {"objects": 4, "bytes": 9_000, "hours": 12.0, "cost_usd": 0.0011, "refused": 1},
+    },
 }  # fmt: skip

@@ -68,6 +68,7 @@ def test_people_are_told_what_has_changed_where_the_report_is_and_how_to_take_it
         "0 before, 2 after; no alert was sent",
         "snapshot 7: 2 files replaced by 1",
         "24 items written, 2,300 already right, 1 newer there, 65 past their time",
+        "4 objects, 9.0 kB, up to 12 h 0 min, about $0.0011; 1 cannot be restored by this tier",
         "about $0.0123",
         "s3://processed/runs/reprocess/first/report.html",
         "To take it back:  python -m ops reprocess --undo first",

@@ -100,7 +100,7 @@ def test_while_glacier_is_waited_for_its_objects_are_told(memory_lake: Lake) -> 
     later = watch(ARN, Progress("RUNNING", "Decode All Objects"))
 
     missing = "S3 has still to restore 1,200 of 2,000 frozen objects after 2 h 0 min"
-    assert waiting == [f"{missing}; Bulk takes up to 48 h; a look every 15 min"]
+    assert waiting == [f"{missing}; Bulk takes up to 12 h 0 min; a look every 15 min"]
     assert later == []
 
 
