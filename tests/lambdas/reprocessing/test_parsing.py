@@ -1,6 +1,7 @@
 """What people may ask of a reprocessing, and what they are told when they ask for something else."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -197,3 +198,11 @@ def test_whatever_json_comes_in_is_a_request_or_a_sentence_about_a_field(value):
         said = ""
         assert msgspec.json.decode(msgspec.json.encode(request), type=Request) == request
     assert not said or re.fullmatch(r"(?s)[^:]+: .{5,900}\.", said)
+
+
+def test_the_contract_names_every_field_there_is_and_no_other():
+    said = (Path(__file__).parents[3] / "docs" / "contracts.md").read_text(encoding="utf-8")
+    table = said.partition("What may be asked of `reprocess`")[2].partition("How a run of `reprocess` begins")[0]
+    rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(FIELDS)
