@@ -21,6 +21,7 @@ WATCHED = {
     "EventSourceId": "Event source mapping of that function",
     "CompactStateMachineArn": "State machine of the compaction",
     "OptimizeStateMachineArn": "State machine of the table's upkeep",
+    "ReprocessStateMachineArn": "State machine of the reprocessing",
     "StartRunStateMachineArn": "State machine that starts the others for their schedules",
     "PlanCompactionName": "First step of the compaction",
     "WriteParquetName": "Second step of the compaction",
@@ -30,6 +31,15 @@ WATCHED = {
     "CommitRewriteName": "Third step of the upkeep",
     "ExpireSnapshotsName": "Fourth step of the upkeep",
     "SweepOrphansName": "Last step of the upkeep",
+    "PlanReprocessName": "Step of the reprocessing that finds what is decoded",
+    "RestoreObjectsName": "Step of the reprocessing that has frozen objects restored",
+    "DecodeObjectsName": "Step of the reprocessing that decodes",
+    "PlanMergeName": "Step of the reprocessing that finds the files to merge",
+    "MergeReadingsName": "Step of the reprocessing that merges",
+    "CommitReprocessName": "Step of the reprocessing that publishes",
+    "WriteHotTableName": "Step of the reprocessing that writes to the table of recent readings",
+    "ReportReprocessName": "Last step of the reprocessing",
+    "UndoReprocessName": "Step that takes a reprocessing back",
 }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 from typing import Any
 
-from awacs import dynamodb, glue, logs, s3, secretsmanager, sns
+from awacs import dynamodb, glue, logs, s3, secretsmanager, sns, states
 from awacs.aws import Action, Allow, Condition, PolicyDocument, Principal, Statement, StringEquals
 from troposphere import AccountId, GetAZs, Join, Ref, Select, Sub, Tags, Template, ec2
 
@@ -19,7 +19,9 @@ from templates.shared.log_groups import log_group
 from templates.shared.wiring import needs, offers
 
 CALLED = (
+    dynamodb.BatchGetItem,
     dynamodb.BatchWriteItem,
+    dynamodb.PutItem,
     glue.CreateTable,
     glue.GetDatabase,
     glue.GetTable,
@@ -28,7 +30,9 @@ CALLED = (
     s3.GetObject,
     s3.ListBucket,
     s3.PutObject,
+    s3.RestoreObject,
     sns.Publish,
+    states.DescribeExecution,
 )
 """Every action that a function in the network calls itself, and so the services that have an endpoint. Not here is what
 AWS does for it from elsewhere: Lambda reads the stream and writes logs and traces, and each store uses the key."""

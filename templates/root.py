@@ -15,6 +15,7 @@ from templates import (
     notifications,
     queries,
     realtime,
+    reprocessing,
     security,
     storage,
 )
@@ -31,6 +32,7 @@ STACKS = {
     "realtime": realtime.build,
     "notifications": notifications.build,
     "batch": batch.build,
+    "reprocessing": reprocessing.build,
     "queries": queries.build,
     "monitoring": monitoring.build,
 }

@@ -29,6 +29,7 @@ def alarms(settings: Settings, watched: Watched) -> Iterator[Alarm]:
     yield from _compaction(settings, watched)
     yield from _steps(settings, watched)
     yield from _upkeep(watched)
+    yield from _reprocessing(watched)
     yield _starting(watched)
     yield from _notifications(settings, watched)
 
@@ -221,6 +222,16 @@ def _upkeep(watched: Watched) -> Iterator[Alarm]:
     for title, name, meaning in (
         ("OptimizationFailed", "ExecutionsFailed", "A run of the table's upkeep failed."),
         ("OptimizationTimedOut", "ExecutionsTimedOut", "A run of the table's upkeep did not end in time."),
+    ):
+        yield Alarm(title, meaning, metric("AWS/States", name, "Sum", machine), 0, harmful=False)
+
+
+def _reprocessing(watched: Watched) -> Iterator[Alarm]:
+    """The range stays as it was until a run has published it."""
+    machine = {"StateMachineArn": watched["ReprocessStateMachineArn"]}
+    for title, name, meaning in (
+        ("ReprocessingFailed", "ExecutionsFailed", "A reprocessing failed, was refused or could not be undone."),
+        ("ReprocessingTimedOut", "ExecutionsTimedOut", "A reprocessing did not end in time."),
     ):
         yield Alarm(title, meaning, metric("AWS/States", name, "Sum", machine), 0, harmful=False)
 

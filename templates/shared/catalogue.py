@@ -1,6 +1,6 @@
 """The catalogue of functions, and of those that are no step of a state machine the size and exactly what each may do.
 
-The steps are in `compacting` and `optimizing`.
+The steps are in `compacting`, `optimizing` and `reprocessing`.
 """
 
 from awacs import dynamodb, kms, s3, secretsmanager, sns
@@ -23,6 +23,15 @@ FUNCTIONS = (
     "commit_rewrite",
     "expire_snapshots",
     "sweep_orphans",
+    "plan_reprocess",
+    "restore_objects",
+    "decode_objects",
+    "plan_merge",
+    "merge_readings",
+    "commit_reprocess",
+    "write_hot_table",
+    "report_reprocess",
+    "undo_reprocess",
     "rotate_secret",
     "deliver_webhook",
 )

@@ -5,7 +5,7 @@ from awacs import glue, s3
 from config.settings import Settings
 from templates.shared import iam
 from templates.shared.functions import FunctionSpec
-from templates.shared.lake_functions import Lake, catalog, find_database, lake_function
+from templates.shared.lake_functions import Lake, catalog, find_database, lake_function, objects
 
 
 def plan_compaction(settings: Settings, lake: Lake) -> FunctionSpec:
@@ -19,9 +19,9 @@ def plan_compaction(settings: Settings, lake: Lake) -> FunctionSpec:
         statements=[
             iam.list_keys(lake.raw, "raw-data/"),
             iam.look_for_keys(lake.processed),
-            iam.allow(iam.objects_arn(lake.processed, "runs/*"), s3.GetObject, s3.PutObject),
-            iam.allow(iam.objects_arn(lake.processed, "ledger/*"), s3.GetObject, s3.PutObject),
-            iam.allow(iam.objects_arn(lake.processed, "warehouse/*"), s3.GetObject),
+            objects(lake, "runs/*", s3.GetObject, s3.PutObject),
+            objects(lake, "ledger/*", s3.GetObject, s3.PutObject),
+            objects(lake, "warehouse/*", s3.GetObject),
             *catalog(lake.database, glue.GetTable),
         ],
     )
@@ -39,9 +39,9 @@ def write_parquet(settings: Settings, lake: Lake) -> FunctionSpec:
         statements=[
             iam.look_for_keys(lake.raw),
             iam.allow(iam.objects_arn(lake.raw, "raw-data/*"), s3.GetObject),
-            iam.allow(iam.objects_arn(lake.processed, "warehouse/*"), s3.PutObject),
-            iam.allow(iam.objects_arn(lake.processed, "quarantine/*"), s3.PutObject),
-            iam.allow(iam.objects_arn(lake.processed, "runs/*"), s3.PutObject),
+            objects(lake, "warehouse/*", s3.PutObject),
+            objects(lake, "quarantine/*", s3.PutObject),
+            objects(lake, "runs/*", s3.PutObject),
         ],
     )
 
@@ -57,10 +57,10 @@ def commit_table(settings: Settings, lake: Lake) -> FunctionSpec:
         statements=[
             iam.list_keys(lake.raw, "raw-data/"),
             iam.look_for_keys(lake.processed),
-            iam.allow(iam.objects_arn(lake.processed, "runs/*"), s3.GetObject, s3.PutObject),
-            iam.allow(iam.objects_arn(lake.processed, "ledger/*"), s3.GetObject, s3.PutObject),
+            objects(lake, "runs/*", s3.GetObject, s3.PutObject),
+            objects(lake, "ledger/*", s3.GetObject, s3.PutObject),
             # nothing may be deleted here: what PyIceberg cleans up after a failed commit stays as an orphan
-            iam.allow(iam.objects_arn(lake.processed, "warehouse/*"), s3.GetObject, s3.PutObject),
+            objects(lake, "warehouse/*", s3.GetObject, s3.PutObject),
             *catalog(lake.database, glue.GetTable, glue.CreateTable, glue.UpdateTable),
             *find_database(lake.database),
         ],

@@ -40,6 +40,7 @@ def body(settings: Settings, alarms: Iterable[str]) -> dict[str, list[Widget]]:
         "Archive": _archive(),
         "Compaction": _compaction(settings),
         "Upkeep of the table": _upkeep(settings),
+        "Reprocessing": _reprocessing(),
         **({"Webhook": _webhook(settings)} if settings.alerts.webhook else {}),
     }
     placed = [*_top(settings, alarms)]
@@ -219,6 +220,27 @@ def _upkeep(settings: Settings) -> list[Widget]:
         _graph("Snapshots expired", _lines(NAMESPACE, service, SnapshotsExpired="Sum")),
         _graph("Steps: errors", *(_lines("AWS/Lambda", step, Errors="Sum", Throttles="Sum") for step in steps)),
         _graph("Duration of a run, ms", _lines("AWS/States", machine, ExecutionTime="Maximum")),
+        _graph("Steps: duration, ms", *(_lines("AWS/Lambda", step, Duration="Maximum") for step in steps)),
+    ]
+
+
+def _reprocessing() -> list[Widget]:
+    machine = {"StateMachineArn": "${ReprocessStateMachineArn}"}
+    names = (
+        "PlanReprocessName",
+        "RestoreObjectsName",
+        "DecodeObjectsName",
+        "PlanMergeName",
+        "MergeReadingsName",
+        "CommitReprocessName",
+        "WriteHotTableName",
+        "ReportReprocessName",
+        "UndoReprocessName",
+    )
+    steps = [{"FunctionName": f"${{{name}}}"} for name in names]
+    return [
+        _graph("Runs", _lines("AWS/States", machine, **RUNS)),
+        _graph("Steps: errors", *(_lines("AWS/Lambda", step, Errors="Sum", Throttles="Sum") for step in steps)),
         _graph("Steps: duration, ms", *(_lines("AWS/Lambda", step, Duration="Maximum") for step in steps)),
     ]
 

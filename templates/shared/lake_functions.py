@@ -1,6 +1,6 @@
 """What the functions have in common that work on the Iceberg table: where it is, and what its catalog asks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from awacs import glue, kms
@@ -16,7 +16,7 @@ TIMEOUT_S = 900  # Lambda's most: a step of the state machine has no one waiting
 
 @dataclass(frozen=True)
 class Lake:
-    """What the steps of compaction and upkeep work on: names of buckets and database, and the ARN of the key."""
+    """What the steps of the machines on the lake work on: names of buckets and database, and the ARN of the key."""
 
     raw: object
     processed: object
@@ -36,8 +36,9 @@ def lake_function(
     memory_mb: int,
     statements: list[Statement],
     disk_mb: int | None = None,
+    environment: Mapping[str, object] | None = None,
 ) -> FunctionSpec:
-    """What the steps of compaction and upkeep have in common."""
+    """What the steps of compaction, upkeep and reprocessing have in common; `environment` is what one has beside it."""
     return FunctionSpec(
         folder=folder,
         name=own_name(settings, folder.replace("_", "-")),
@@ -46,9 +47,19 @@ def lake_function(
         disk_mb=disk_mb,
         timeout_s=TIMEOUT_S,
         after_failure="Step Functions waits for its answer: the run retries, fails by name and can be redriven.",
-        environment={"RAW_BUCKET": lake.raw, "PROCESSED_BUCKET": lake.processed, "LAKE_DATABASE": lake.database},
+        environment={
+            "RAW_BUCKET": lake.raw,
+            "PROCESSED_BUCKET": lake.processed,
+            "LAKE_DATABASE": lake.database,
+            **(environment or {}),
+        },
         statements=[*statements, iam.use_key(lake.key_arn, "s3", kms.Decrypt, kms.GenerateDataKey)],
     )
+
+
+def objects(lake: Lake, keys: str, *actions: object) -> Statement:
+    """Actions on objects of the processed bucket."""
+    return iam.allow(iam.objects_arn(lake.processed, keys), *actions)
 
 
 def catalog(database: object, *actions: object) -> list[Statement]:

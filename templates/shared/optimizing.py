@@ -4,12 +4,11 @@ Sizes are those of the compaction: planning and commits hold what its commit hol
 """
 
 from awacs import glue, s3
-from awacs.aws import Statement
 
 from config.settings import Settings
 from templates.shared import iam
 from templates.shared.functions import FunctionSpec
-from templates.shared.lake_functions import Lake, catalog, find_database, lake_function
+from templates.shared.lake_functions import Lake, catalog, find_database, lake_function, objects
 
 MANIFESTS = "runs/optimize/*"
 TABLE = "warehouse/readings/*"
@@ -25,8 +24,8 @@ def plan_optimization(settings: Settings, lake: Lake) -> FunctionSpec:
         memory_mb=settings.compaction.committer_memory_mb,
         statements=[
             iam.look_for_keys(lake.processed),
-            _objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
-            _objects(lake, TABLE, s3.GetObject),
+            objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
+            objects(lake, TABLE, s3.GetObject),
             *catalog(lake.database, glue.GetTable),
         ],
     )
@@ -43,8 +42,8 @@ def rewrite_parquet(settings: Settings, lake: Lake) -> FunctionSpec:
         disk_mb=settings.compaction.worker_disk_mb,
         statements=[
             iam.look_for_keys(lake.processed),
-            _objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
-            _objects(lake, TABLE, s3.GetObject, s3.PutObject),
+            objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
+            objects(lake, TABLE, s3.GetObject, s3.PutObject),
         ],
     )
 
@@ -59,9 +58,9 @@ def commit_rewrite(settings: Settings, lake: Lake) -> FunctionSpec:
         memory_mb=settings.compaction.committer_memory_mb,
         statements=[
             iam.look_for_keys(lake.processed),
-            _objects(lake, MANIFESTS, s3.GetObject),
+            objects(lake, MANIFESTS, s3.GetObject),
             # nothing may be deleted here: what is replaced stays for the older snapshots
-            _objects(lake, TABLE, s3.GetObject, s3.PutObject),
+            objects(lake, TABLE, s3.GetObject, s3.PutObject),
             *catalog(lake.database, glue.GetTable, glue.UpdateTable),
             *find_database(lake.database),
         ],
@@ -78,10 +77,10 @@ def expire_snapshots(settings: Settings, lake: Lake) -> FunctionSpec:
         memory_mb=settings.compaction.committer_memory_mb,
         statements=[
             iam.look_for_keys(lake.processed),
-            _objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
-            _objects(lake, "runs/compact/*", s3.GetObject),  # the plans that the ledger is completed from
-            _objects(lake, "ledger/*", s3.GetObject, s3.PutObject),
-            _objects(lake, TABLE, s3.GetObject, s3.PutObject),
+            objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
+            objects(lake, "runs/compact/*", s3.GetObject),  # the plans that the ledger is completed from
+            objects(lake, "ledger/*", s3.GetObject, s3.PutObject),
+            objects(lake, TABLE, s3.GetObject, s3.PutObject),
             *catalog(lake.database, glue.GetTable, glue.UpdateTable),
             *find_database(lake.database),
         ],
@@ -98,16 +97,12 @@ def sweep_orphans(settings: Settings, lake: Lake) -> FunctionSpec:
         memory_mb=settings.compaction.committer_memory_mb,
         statements=[
             iam.look_for_keys(lake.processed),  # which also lets it list the table's files
-            _objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
-            _objects(lake, "ledger/optimize/*", s3.PutObject),
-            _objects(lake, TABLE, s3.DeleteObject, s3.GetObject),
+            objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
+            objects(lake, "ledger/optimize/*", s3.PutObject),
+            objects(lake, TABLE, s3.DeleteObject, s3.GetObject),
             *catalog(lake.database, glue.GetTable),
         ],
     )
-
-
-def _objects(lake: Lake, keys: str, *actions: object) -> Statement:
-    return iam.allow(iam.objects_arn(lake.processed, keys), *actions)
 
 
 STEPS = (plan_optimization, rewrite_parquet, commit_rewrite, expire_snapshots, sweep_orphans)

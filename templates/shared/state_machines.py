@@ -54,19 +54,17 @@ def add_state_machine(
     statements: list[Statement],
     key_arn: object,
     kind: str = "STANDARD",
-    map_label: str | None = None,
 ) -> stepfunctions.StateMachine:
     """Add a machine with its log group and role.
 
-    `statements` say what its tasks need; `map_label` is the label of its Distributed Map, if it has one, and `kind` is
-    STANDARD or EXPRESS.
+    `statements` say what its tasks need, `kind` is STANDARD or EXPRESS.
     """
     # Logs of this prefix are delivered without the 5,120 characters that a log resource policy may have.
     group = template.add_resource(log_group(f"{title}Logs", settings, f"/aws/vendedlogs/states/{name}", key_arn))
     own = [_deliver_logs(), *([_trace()] if settings.tracing else [])]
     callers = [iam.arn("states", f"stateMachine:{name}")]
-    if map_label is not None:
-        own += _run_distributed_map(name, map_label)
+    if labels := _map_labels(definition_string):
+        own += _run_distributed_maps(name, labels)
         # The children of a Distributed Map belong to the machine's ARN with the Map's label behind it.
         callers.append(iam.arn("states", f"stateMachine:{name}/*"))
     role = template.add_resource(
@@ -96,8 +94,14 @@ def add_state_machine(
     return template.add_resource(machine)
 
 
-def _run_distributed_map(name: str, label: str) -> list[Statement]:
-    """A Distributed Map starts its machine anew for the items; `label` is the Map state's.
+def _map_labels(definition_string: str) -> list[str]:
+    """The labels of the machine's Distributed Maps."""
+    states_by_name = json.loads(definition_string)["States"]
+    return [state["Label"] for state in states_by_name.values() if state["Type"] == "Map"]
+
+
+def _run_distributed_maps(name: str, labels: list[str]) -> list[Statement]:
+    """A Distributed Map starts its machine anew for the items; `labels` are those of the Map states.
 
     Children are redriven under the ARN that has the label, and looked at and stopped under the machine's own
     (https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html). The ARNs are built from the
@@ -106,7 +110,7 @@ def _run_distributed_map(name: str, label: str) -> list[Statement]:
     return [
         iam.allow(iam.arn("states", f"stateMachine:{name}"), states.StartExecution),
         iam.allow(iam.arn("states", f"execution:{name}:*"), states.DescribeExecution, states.StopExecution),
-        iam.allow(iam.arn("states", f"execution:{name}/{label}:*"), states.RedriveExecution),
+        *(iam.allow(iam.arn("states", f"execution:{name}/{label}:*"), states.RedriveExecution) for label in labels),
     ]
 
 

@@ -10,14 +10,15 @@ import copy
 import functools
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
 import pytest
 
 from local import process
 from tests.e2e.least_privilege.cases import Privilege, enforced, exempt, roles, settings
-from tests.e2e.least_privilege.functions import REFUSED, WRITTEN, Functions, new_run_id
+from tests.e2e.least_privilege.functions import PLANNED, REFUSED, WRITTEN, Functions, new_run_id
+from tests.e2e.least_privilege.reprocessing import Reprocessing
 from tests.e2e.least_privilege.services import Services
 from tests.e2e.plant import Plant
 
@@ -31,6 +32,7 @@ ERROR_ACTION = ("TopicRuleRole", "kinesis:PutRecord")
 STARTED = ["CompactStateMachineArn", "OptimizeStateMachineArn"]
 """Outputs of the machines that schedules start, as the statements of the starting machine's role have them."""
 
+T = TypeVar("T")
 Use = Callable[[], str]
 Uses = dict[str, Callable[[Privilege | None], Use]]
 """By role, what prepares a use with every permission, so that a privilege can be taken away, or none in particular."""
@@ -39,24 +41,37 @@ Uses = dict[str, Callable[[Privilege | None], Use]]
 @pytest.fixture(scope="module")
 def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uses]:
     functions = Functions(outputs)
+    reprocessing = Reprocessing(outputs, functions)
     services = Services(running, outputs, functions, Plant(running, outputs, tmp_path_factory.mktemp("least")))
     with services.without_retries():
         yield {
             "ArchiveDeliveryRole": watched(services.archive),
+            "CommitReprocessRole": prepared(reprocessing.before_commit, reprocessing.commit),
             "CommitRewriteRole": lambda _: commit_rewrite(functions),
             "CommitTableRole": functools.partial(commit, functions),
             "CompactRole": lambda _: services.run,
+            "DecodeObjectsRole": prepared(reprocessing.before_decode, reprocessing.decode),
             "ExpireSnapshotsRole": lambda _: expire(functions),
+            "MergeReadingsRole": prepared(reprocessing.before_merge, reprocessing.merge),
             "OptimizeRole": lambda _: run_upkeep(functions, services),
             "PlanCompactionRole": lambda _: plan(functions),
+            "PlanMergeRole": prepared(reprocessing.before_plan_merge, reprocessing.plan_merge),
             "PlanOptimizationRole": lambda _: plan_upkeep(functions),
+            "PlanReprocessRole": prepared(
+                reprocessing.before_plan, lambda run_input: reprocessing.plan(new_run_id(), run_input)
+            ),
             "ProcessReadingsRole": functools.partial(process_readings, functions),
             "ProvisioningRole": lambda _: services.provision,
+            "ReportReprocessRole": prepared(reprocessing.before_report, reprocessing.report),
+            "ReprocessRole": lambda _: run_reprocessing(functions, services, reprocessing),
+            "RestoreObjectsRole": prepared(reprocessing.before_restore, reprocessing.restore),
             "RewriteParquetRole": lambda _: rewrite(functions),
             "ScheduleRole": watched(services.schedule),
             "StartRunRole": functools.partial(start, services),
             "SweepOrphansRole": lambda _: sweep(functions),
             "TopicRuleRole": watched(services.publish),
+            "UndoReprocessRole": prepared(reprocessing.before_undo, reprocessing.undo),
+            "WriteHotTableRole": prepared(reprocessing.before_hot, reprocessing.write_hot),
             "WriteParquetRole": lambda _: write(functions),
         }
 
@@ -64,6 +79,16 @@ def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: py
 def watched(use: Callable[[str], str]) -> Callable[[Privilege | None], Use]:
     """A use that waits for a refusal of the action that is missing, or for its end when none is."""
     return lambda missing: functools.partial(use, missing.action if missing else "")
+
+
+def prepared(before: Callable[[], T], step: Callable[[T], str]) -> Callable[[Privilege | None], Use]:
+    """A use of a step, after all that comes before it."""
+
+    def prepare(_: Privilege | None) -> Use:
+        given = before()
+        return lambda: step(given)
+
+    return prepare
 
 
 def process_readings(functions: Functions, missing: Privilege | None) -> Use:
@@ -115,6 +140,12 @@ def sweep(functions: Functions) -> Use:
 def run_upkeep(functions: Functions, services: Services) -> Use:
     functions.fragment()
     return services.run_upkeep
+
+
+def run_reprocessing(functions: Functions, services: Services, reprocessing: Reprocessing) -> Use:
+    functions.fragment()
+    functions.archive(PLANNED)
+    return lambda: services.run_reprocessing(reprocessing.input())
 
 
 def start(services: Services, missing: Privilege | None) -> Use:

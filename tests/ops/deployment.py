@@ -37,11 +37,12 @@ class Deployment:
         self.lake = lake
         self.name = f"sensorkeep-{lake.database}".replace("_", "-")
         self.lake.metrics = tuple(load("local", {}).metrics)
+        self._create_tables_and_streams()
         self.functions = {name: f"{name}-{lake.database}" for names in MACHINES.values() for name in names}
         for name, function in self.functions.items():
             self._create_function(name, function)
         self.machines = {machine: self._create_machine(machine) for machine in MACHINES}
-        self._create_streams_and_stack()
+        self._create_stack()
 
     def delete(self) -> None:
         """Make room for the next: commands look at all stacks of the region."""
@@ -51,7 +52,7 @@ class Deployment:
         """Run a machine to its end."""
         states = client("stepfunctions")
         arn = states.start_execution(stateMachineArn=self.machines[machine], name=name, input=json.dumps(run_input))
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline:
             found: dict[str, Any] = states.describe_execution(executionArn=arn["executionArn"])
             if found["status"] != "RUNNING":
@@ -72,7 +73,8 @@ class Deployment:
         return str(created["stateMachineArn"])
 
     def _role(self, service: str) -> str:
-        statement = {"Effect": "Allow", "Action": ["s3:*", "glue:*", "lambda:*", "states:*"], "Resource": "*"}
+        actions = [f"{name}:*" for name in ("s3", "glue", "lambda", "states", "dynamodb", "sns")]
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
         trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": f"{service}.amazonaws.com"}}
         name = f"{service}-{self.lake.database}"
         iam = client("iam")
@@ -96,20 +98,32 @@ class Deployment:
                     "RAW_BUCKET": self.lake.raw,
                     "PROCESSED_BUCKET": self.lake.processed,
                     "LAKE_DATABASE": self.lake.database,
+                    "READINGS_TABLE": self.name,
+                    "ALERTS_TOPIC_ARN": self.topic,
                     "POWERTOOLS_METRICS_NAMESPACE": "Sensorkeep",
                     "POWERTOOLS_TRACE_DISABLED": "true",
                 }
             },
         )
 
-    def _create_streams_and_stack(self) -> None:
+    def _create_tables_and_streams(self) -> None:
+        """The hot table, with the keys of the settings `local`, the stream and the topic of alerts."""
+        self.topic = client("sns").create_topic(Name=self.name)["TopicArn"]
         client("kinesis").create_stream(StreamName=self.name, ShardCount=2)
         client("dynamodb").create_table(
             TableName=self.name,
-            KeySchema=[{"AttributeName": "device_id", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "device_id", "AttributeType": "S"}],
+            KeySchema=[
+                {"AttributeName": "device_id", "KeyType": "HASH"},
+                {"AttributeName": "timestamp", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "device_id", "AttributeType": "S"},
+                {"AttributeName": "timestamp", "AttributeType": "N"},
+            ],
             BillingMode="PAY_PER_REQUEST",
         )
+
+    def _create_stack(self) -> None:
         outputs = {
             "RawBucketName": self.lake.raw,
             "ProcessedBucketName": self.lake.processed,
@@ -148,7 +162,7 @@ def _code() -> bytes:
     """Our own packages and the settings; the embedded AWS lends functions the packages of this environment."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        for path in sorted((ROOT / "lambdas").rglob("*.py")):
+        for path in sorted(path for kind in ("*.py", "*.html") for path in (ROOT / "lambdas").rglob(kind)):
             archive.write(path, path.relative_to(ROOT / "lambdas"))
         archive.writestr("settings.json", json.dumps(load("local", {}).model_dump(mode="json")))
     return packed.getvalue()

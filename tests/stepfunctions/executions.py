@@ -13,7 +13,7 @@ def visited(execution: dict[str, str]) -> list[str]:
 
 
 def ended_items(lake: Lake, machine: str, run_id: str, status: str) -> list[dict[str, Any]]:
-    """The items of the run's map that ended with a status, by the manifest that Step Functions has left."""
-    (manifest,) = [key for key in lake.store.keys(f"runs/{machine}/{run_id}/map/") if key.endswith("/manifest.json")]
-    listed = json.loads(lake.store.read(manifest) or b"")["ResultFiles"][status]
+    """The items of the run's maps that ended with a status, by the manifests that Step Functions has left."""
+    keys = [key for key in lake.store.keys(f"runs/{machine}/{run_id}/map/") if key.endswith("/manifest.json")]
+    listed = [file for key in keys for file in json.loads(lake.store.read(key) or b"")["ResultFiles"][status]]
     return [item for file in listed for item in json.loads(lake.store.read(file["Key"]) or b"")]

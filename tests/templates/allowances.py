@@ -33,7 +33,7 @@ PARLIAMENT = {
             "logs:putresourcepolicy",
         ): "Step Functions asks for it to deliver logs"
         " (https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html)"
-        for role in ("CompactRole", "OptimizeRole", "StartRunRole")
+        for role in ("CompactRole", "OptimizeRole", "ReprocessRole", "StartRunRole")
     },
     **{
         (
@@ -41,7 +41,7 @@ PARLIAMENT = {
             "RESOURCE_MISMATCH",
             "states:DescribeExecution needs *:express:*",
         ): "either kind of execution would do, and those of a map are no express ones"
-        for role in ("CompactRole", "OptimizeRole")
+        for role in ("CompactRole", "OptimizeRole", "ReprocessRole")
     },
     (
         "StartRunRole",

@@ -6,6 +6,7 @@ REGISTRATION = "IoT knows no resource for registering a thing and for listing wh
 INTERFACES = "EC2 describes all network interfaces and subnets or none; the function's own code is denied it"
 OURS = "an endpoint's policy says whose resources: those of the account; the roles say which"
 LISTING = "to list log groups knows no resource"
+LISTING_STACKS = "to list stacks knows no resource, and a system is found among all by its tag"
 LOG_DELIVERY = "log deliveries of Step Functions know no resource"
 
 BATCH_FUNCTIONS = (
@@ -18,8 +19,23 @@ BATCH_FUNCTIONS = (
     "ExpireSnapshotsRole",
     "SweepOrphansRole",
 )
-WITH_MAP = ("CompactRole", "OptimizeRole")
-MACHINES = (*WITH_MAP, "StartRunRole")
+REPROCESSING_FUNCTIONS = (
+    "PlanReprocessRole",
+    "RestoreObjectsRole",
+    "DecodeObjectsRole",
+    "PlanMergeRole",
+    "MergeReadingsRole",
+    "CommitReprocessRole",
+    "WriteHotTableRole",
+    "ReportReprocessRole",
+    "UndoReprocessRole",
+)
+FUNCTIONS_OF_MACHINES = (
+    *(("batch", role) for role in BATCH_FUNCTIONS),
+    *(("reprocessing", role) for role in REPROCESSING_FUNCTIONS),
+)
+WITH_MAP = (("batch", "CompactRole"), ("batch", "OptimizeRole"), ("reprocessing", "ReprocessRole"))
+MACHINES = (*WITH_MAP, ("batch", "StartRunRole"))
 
 ANY_RESOURCE = {
     ("security", "DataKey", "kms"): KEY_POLICY,
@@ -29,23 +45,29 @@ ANY_RESOURCE = {
     ("network", "S3Endpoint", "s3"): OURS,
     ("network", "SecretsmanagerEndpoint", "secretsmanager"): OURS,
     ("network", "SnsEndpoint", "sns"): OURS,
+    ("network", "StatesEndpoint", "states"): OURS,
     ("network", "FlowLogsRole", "logs"): LISTING,
     ("notifications", "RotateSecretRole", "ec2"): INTERFACES,
     ("realtime", "ProcessReadingsRole", "ec2"): INTERFACES,
-    **{("batch", role, "ec2"): INTERFACES for role in BATCH_FUNCTIONS},
+    **{(*role, "ec2"): INTERFACES for role in FUNCTIONS_OF_MACHINES},
     ("realtime", "ProcessReadingsRole", "xray"): X_RAY,
     ("notifications", "DeliverWebhookRole", "xray"): X_RAY,
     ("notifications", "RotateSecretRole", "xray"): X_RAY,
-    **{("batch", role, "xray"): X_RAY for role in (*BATCH_FUNCTIONS, *MACHINES)},
-    **{("batch", role, "logs"): LOG_DELIVERY for role in MACHINES},
+    **{(*role, "xray"): X_RAY for role in (*FUNCTIONS_OF_MACHINES, *MACHINES)},
+    **{(*role, "logs"): LOG_DELIVERY for role in MACHINES},
+    ("reprocessing", "ReprocessPolicy", "cloudformation"): LISTING_STACKS,
 }
 """By stack, resource and the service of the actions."""
 
 MORE_THAN_ONE = {
     ("audit", "TrailLogsRole", "log-group"): "CloudTrail gives its log streams an ending of its own",
-    **{("batch", role, "execution"): "executions are named when they are started" for role in WITH_MAP},
+    **{(*role, "execution"): "executions are named when they are started" for role in WITH_MAP},
     **{
-        ("batch", role, "stateMachine"): "in the trust: the children of a map have a machine below the machine"
+        ("reprocessing", role, "execution"): "a claim names the execution that has made it"
+        for role in ("PlanReprocessRole", "CommitReprocessRole", "UndoReprocessRole")
+    },
+    **{
+        (*role, "stateMachine"): "in the trust: the children of a map have a machine below the machine"
         for role in WITH_MAP
     },
     ("devices", "ProvisioningRole", "*"): "in the trust: IoT documents no narrower source for provisioning",
@@ -58,7 +80,7 @@ MORE_THAN_ONE = {
         for stack, role in (
             ("notifications", "RotateSecretRole"),
             ("realtime", "ProcessReadingsRole"),
-            *(("batch", role) for role in BATCH_FUNCTIONS),
+            *FUNCTIONS_OF_MACHINES,
         )
         for kind in ("*", "network-interface", "security-group", "subnet")
     },

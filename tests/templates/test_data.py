@@ -172,9 +172,9 @@ def test_systems_with_the_same_suffix_share_no_name_in_a_region():
 def test_log_groups_are_encrypted_and_kept_as_long_as_the_settings_say():
     groups = [(stack, group) for stack in all_stacks() for group in stack.properties("AWS::Logs::LogGroup").values()]
 
-    # Firehose, topic rules, nine functions, three state machines; a network, a trail, and the rotation of a secret
+    # Firehose, topic rules, eighteen functions, four state machines; a network, a trail, and the rotation of a secret
     optional = sum(len(stacks_named(name)) for name in ("network", "audit", "notifications"))
-    assert len(groups) == len(environments()) * 14 + optional
+    assert len(groups) == len(environments()) * 24 + optional
     for stack, group in groups:
         assert group["KmsKeyId"] == {"Ref": "KeyArn"}
         assert group["RetentionInDays"] == stack.settings.log_retention_days

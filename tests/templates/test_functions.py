@@ -7,9 +7,12 @@ import pytest
 from config.settings import environments, load
 from templates.shared.catalogue import FUNCTIONS
 from tests.changed import with_all_channels
-from tests.templates.walking import Stack, all_stacks, stacks_named, stacks_of
+from tests.templates.walking import Stack, all_stacks, stacks_named, stacks_of, stacks_with
 
 batch = pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
+with_machines = pytest.mark.parametrize(
+    "stack", stacks_with("AWS::StepFunctions::StateMachine"), ids=lambda stack: f"{stack.environment}-{stack.name}"
+)
 MAPS = [("Compact", "Write Parquet Files", "compaction"), ("Optimize", "Rewrite Parquet Files", "optimization")]
 """Of each machine that a schedule starts: its title, its Distributed Map, its section of the settings."""
 
@@ -75,7 +78,7 @@ def test_functions_are_traced_when_the_settings_ask_for_it(environment):
         assert ("xray:PutTraceSegments" in str(stack.body["Resources"][f"{title}Role"])) is tracing
 
 
-@batch
+@with_machines
 def test_every_state_machine_logs_everything_and_is_traced_as_the_settings_say(stack):
     for title, machine in stack.properties("AWS::StepFunctions::StateMachine").items():
         logging, group = machine["LoggingConfiguration"], stack.properties("AWS::Logs::LogGroup")[f"{title}Logs"]
@@ -89,14 +92,31 @@ def test_every_state_machine_logs_everything_and_is_traced_as_the_settings_say(s
 
 @batch
 @pytest.mark.parametrize(("title", "state", "section"), MAPS)
-def test_a_definition_has_its_numbers_filled_in_and_its_functions_left_to_cloudformation(stack, title, state, section):
+def test_a_definition_has_its_numbers_filled_in(stack, title, state, section):
     machine = stack.properties("AWS::StepFunctions::StateMachine")[title]
     definition = json.loads(machine["DefinitionString"])
 
     assert definition["States"][state]["MaxConcurrency"] == getattr(stack.settings, section).concurrency
-    for name, value in machine["DefinitionSubstitutions"].items():
-        assert f"${{{name}}}" in machine["DefinitionString"]
-        assert value == {"Fn::GetAtt": [name.removesuffix("Arn"), "Arn"]}
+
+
+@pytest.mark.parametrize("stack", stacks_named("reprocessing"), ids=lambda stack: stack.environment)
+def test_the_tasks_of_a_reprocessing_are_as_many_at_once_as_the_settings_say(stack):
+    states = json.loads(stack.only("AWS::StepFunctions::StateMachine")["DefinitionString"])["States"]
+    size = stack.settings.reprocessing
+
+    assert {name: state["MaxConcurrency"] for name, state in states.items() if state["Type"] == "Map"} == {
+        "Decode All Objects": size.concurrency,
+        "Merge All Readings": size.concurrency,
+        "Write All To Hot Table": size.hot_writers,
+    }
+
+
+@with_machines
+def test_functions_are_left_to_cloudformation(stack):
+    for machine in stack.properties("AWS::StepFunctions::StateMachine").values():
+        for name, value in machine.get("DefinitionSubstitutions", {}).items():
+            assert f"${{{name}}}" in machine["DefinitionString"]
+            assert value == {"Fn::GetAtt": [name.removesuffix("Arn"), "Arn"]}
 
 
 @batch

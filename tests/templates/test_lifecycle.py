@@ -86,7 +86,7 @@ def test_rules_that_expire_the_same_objects_are_found():
 def test_every_place_of_the_processed_bucket_has_its_delete_markers_cleared():
     prefixes = {rule["Prefix"] for rule in rules_of("ProcessedBucket") if any(key in rule for key in EXPIRES)}
 
-    assert prefixes == {"athena/", "aws/lambda/", "quarantine/", *KEPT}
+    assert prefixes == {"athena/", "aws/lambda/", "quarantine/", "staging/", *KEPT}
 
 
 def test_nothing_of_the_archive_expires_unless_the_settings_say_so():
@@ -95,10 +95,11 @@ def test_nothing_of_the_archive_expires_unless_the_settings_say_so():
 
 
 def test_rejected_records_and_set_aside_batches_expire_when_the_settings_say_so():
-    answers = {"athena/": load("dev", {}).athena.results_days}
-    assert expiry(rules_of("ProcessedBucket")) == answers
+    dev = load("dev", {})
+    anyway = {"athena/": dev.athena.results_days, "staging/": dev.processed_bucket.staging_days}
+    assert expiry(rules_of("ProcessedBucket")) == anyway
     days = {"quarantine_days": 90, "set_aside_days": 14}
-    expected = {"quarantine/": 90, "aws/lambda/": 14, **answers}
+    expected = {"quarantine/": 90, "aws/lambda/": 14, **anyway}
     assert expiry(rules_of("ProcessedBucket", processed_bucket=days)) == expected
 
 

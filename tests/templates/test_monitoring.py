@@ -27,6 +27,8 @@ ANNOUNCING = {
     "OptimizationFailed",
     "OptimizationTimedOut",
     "PlanErrors",
+    "ReprocessingFailed",
+    "ReprocessingTimedOut",
     "RotationFailed",
     "RunNotStarted",
     "WriteErrors",

@@ -53,9 +53,9 @@ def resource(title: str, stack: str = "network") -> Callable[[Stacks], Any]:
         (lambda found: found["network"].body["Resources"].pop("GlueEndpoint"), "glue has no endpoint"),
         (
             lambda found: resource("S3Endpoint")(found)["PolicyDocument"]["Statement"][0]["Action"].append(
-                "s3:RestoreObject"
+                "s3:PutObjectTagging"
             ),
-            "s3:RestoreObject is not called",
+            "s3:PutObjectTagging is not called",
         ),
         (
             lambda found: resource("SnsEndpoint")(found).update(

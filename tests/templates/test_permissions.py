@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.templates.exemptions import ANY_RESOURCE, MORE_THAN_ONE
+from tests.templates.exemptions import ANY_RESOURCE, MORE_THAN_ONE, REPROCESSING_FUNCTIONS
 from tests.templates.traps.systems import Grant, Resource, grants, systems, text
 from tests.templates.walking import Statement, all_stacks, role_statements, stacks_named, statements
 
@@ -154,8 +154,14 @@ def test_firehose_may_write_below_its_prefixes():
     assert keys == {"raw-data/*", "errors/firehose/*"}
 
 
-@pytest.mark.parametrize("title", ["Compact", "Optimize"])
-@pytest.mark.parametrize("stack", stacks_named("batch"), ids=lambda stack: stack.environment)
+MACHINES = [("batch", "Compact"), ("batch", "Optimize"), ("reprocessing", "Reprocess")]
+
+
+@pytest.mark.parametrize(
+    ("stack", "title"),
+    [(stack, title) for name, title in MACHINES for stack in stacks_named(name)],
+    ids=lambda value: getattr(value, "environment", value),
+)
 def test_a_machine_and_the_children_of_its_map_may_take_its_role(stack, title):
     """A child's machine is `stateMachine:<name>/<label>`, as in the API's DescribeStateMachine."""
     (trust,) = [
@@ -169,57 +175,67 @@ def test_a_machine_and_the_children_of_its_map_may_take_its_role(stack, title):
     assert sources == [name, f"{name}/*"]
 
 
-@pytest.mark.parametrize(("role", "keys"), [("CompactRole", "runs/compact/*"), ("OptimizeRole", "runs/optimize/*")])
-def test_a_machine_may_write_the_results_of_its_map_in_parts(role, keys):
+@pytest.mark.parametrize(("stack", "title"), MACHINES)
+def test_a_machine_may_write_the_results_of_its_map_in_parts(stack, title):
     """https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html#resultwriter-iam-policies"""
-    allowed = [found for found in in_role("batch", role) if "s3:PutObject" in found.actions]
+    allowed = [found for found in in_role(stack, f"{title}Role") if "s3:PutObject" in found.actions]
 
     assert allowed
     for found in allowed:
         assert {"s3:AbortMultipartUpload", "s3:GetObject", "s3:ListMultipartUploadParts"} < set(found.actions)
-        assert [arn["Fn::Sub"][0].split("}/")[1] for arn in found.body["Resource"]] == [keys]
+        assert [arn["Fn::Sub"][0].split("}/")[1] for arn in found.body["Resource"]] == [f"runs/{title.lower()}/*"]
 
 
 @pytest.mark.parametrize(
-    ("role", "bucket"),
+    ("stack", "role", "bucket"),
     [
-        ("PlanCompactionRole", "ProcessedBucketName"),
-        ("WriteParquetRole", "RawBucketName"),
-        ("CommitTableRole", "ProcessedBucketName"),
-        ("PlanOptimizationRole", "ProcessedBucketName"),
-        ("RewriteParquetRole", "ProcessedBucketName"),
-        ("CommitRewriteRole", "ProcessedBucketName"),
-        ("ExpireSnapshotsRole", "ProcessedBucketName"),
-        ("SweepOrphansRole", "ProcessedBucketName"),
+        ("batch", "PlanCompactionRole", "ProcessedBucketName"),
+        ("batch", "WriteParquetRole", "RawBucketName"),
+        ("batch", "CommitTableRole", "ProcessedBucketName"),
+        ("batch", "PlanOptimizationRole", "ProcessedBucketName"),
+        ("batch", "RewriteParquetRole", "ProcessedBucketName"),
+        ("batch", "CommitRewriteRole", "ProcessedBucketName"),
+        ("batch", "ExpireSnapshotsRole", "ProcessedBucketName"),
+        ("batch", "SweepOrphansRole", "ProcessedBucketName"),
+        ("reprocessing", "PlanReprocessRole", "RawBucketName"),
+        ("reprocessing", "RestoreObjectsRole", "RawBucketName"),
+        ("reprocessing", "DecodeObjectsRole", "RawBucketName"),
+        *(("reprocessing", role, "ProcessedBucketName") for role in REPROCESSING_FUNCTIONS),
     ],
 )
-def test_functions_that_look_for_objects_are_told_when_there_is_none(role, bucket):
+def test_functions_that_look_for_objects_are_told_when_there_is_none(stack, role, bucket):
     """Without s3:ListBucket S3 answers AccessDenied for a missing object; a limit to prefixes does not match there."""
-    lists = [found for found in in_role("batch", role) if "s3:ListBucket" in found.actions]
+    lists = [found for found in in_role(stack, role) if "s3:ListBucket" in found.actions]
 
     assert any(found.conditions == {} and bucket in str(found.body["Resource"]) for found in lists)
 
 
 def test_an_action_of_glue_is_allowed_on_catalog_database_and_table():
     """https://docs.aws.amazon.com/glue/latest/dg/glue-specifying-resource-arns.html"""
-    roles = ("PlanCompactionRole", "CommitTableRole", "PlanOptimizationRole", "CommitRewriteRole")
-    for role in (*roles, "ExpireSnapshotsRole", "SweepOrphansRole"):
-        for action, resources in resources_by_action("batch", role).items():
+    batch = ("PlanCompaction", "CommitTable", "PlanOptimization", "CommitRewrite", "ExpireSnapshots", "SweepOrphans")
+    reprocessing = ("PlanReprocess", "PlanMerge", "CommitReprocess", "UndoReprocess")
+    for stack, function in (*(("batch", name) for name in batch), *(("reprocessing", name) for name in reprocessing)):
+        for action, resources in resources_by_action(stack, f"{function}Role").items():
             if action.startswith("glue:"):
                 kinds = {text(resource).rpartition("${AWS::AccountId}:")[2] for resource in resources}
                 table = set() if action == "glue:GetDatabase" else {"table/${Database}/readings"}
                 assert kinds == {"catalog", "database/${Database}"} | table
 
 
-def test_no_function_but_the_sweep_may_delete_anything_and_it_only_files_of_the_table():
+def test_nothing_is_deleted_but_orphans_claims_and_what_an_undone_run_has_set_aside():
     """Deliveries of logs are Step Functions' own, network interfaces Lambda's: it asks with the function's role."""
-    functions = [found for found in role_statements() if found.stack.name in ("realtime", "notifications", "batch")]
+    with_functions = ("realtime", "notifications", "batch", "reprocessing")
+    functions = [found for found in role_statements() if found.stack.name in with_functions]
     deletions = {action for found in functions for action in found.actions if action.split(":")[1].startswith("Delete")}
 
     assert deletions == {"logs:DeleteLogDelivery", "ec2:DeleteNetworkInterface", "s3:DeleteObject"}
-    sweeping = [found for found in functions if "s3:DeleteObject" in found.actions]
-    assert {found.resource for found in sweeping} == {"SweepOrphansRole"}
-    assert {found.body["Resource"][0]["Fn::Sub"][0].split("}/")[1] for found in sweeping} == {"warehouse/readings/*"}
+    deleting = [found for found in functions if "s3:DeleteObject" in found.actions]
+    assert {(found.resource, found.body["Resource"][0]["Fn::Sub"][0].split("}/")[1]) for found in deleting} == {
+        ("SweepOrphansRole", "warehouse/readings/*"),
+        *((f"{step}ReprocessRole", "ledger/reprocess/claims/*") for step in ("Plan", "Commit", "Report", "Undo")),
+        ("UndoReprocessRole", "ledger/quarantine/*"),
+        ("UndoReprocessRole", "quarantine/*"),
+    }
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ def test_trap_06_a_distributed_map_may_use_the_key_of_its_bucket():
         revoke("batch.CompactRole", "kms:Decrypt"),
         revoke("batch.CompactRole", "kms:GenerateDataKey"),
         revoke("batch.OptimizeRole", "kms:Decrypt"),
+        revoke("reprocessing.ReprocessRole", "kms:Decrypt"),
         require("batch.CompactRole", "kms:ViaService", {"Fn::Sub": "kinesis.${AWS::Region}.${AWS::URLSuffix}"}),
     )
 
@@ -223,6 +224,7 @@ def test_trap_15_a_distributed_map_may_start_follow_and_redrive_its_children():
         revoke("batch.CompactRole", "states:StopExecution"),
         revoke("batch.CompactRole", "states:RedriveExecution"),
         revoke("batch.OptimizeRole", "states:RedriveExecution"),
+        revoke("reprocessing.ReprocessRole", "states:RedriveExecution", "WriteHotTable"),
         put("batch.Compact.Properties.StateMachineName", "another-name"),
     )
 

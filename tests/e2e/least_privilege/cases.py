@@ -14,10 +14,32 @@ from tests.templates.traps.systems import System, system_of
 PERMISSIONS = "tests/templates/test_permissions.py"
 TRAPS = "tests/templates/test_traps.py"
 
-WITH_MAP = ("CompactRole", "OptimizeRole")
+WITH_MAP = ("CompactRole", "OptimizeRole", "ReprocessRole")
 """Roles of the machines that have a Distributed Map."""
 
 FUNCTION_ROLES = tuple(f"{logical_id(folder)}Role" for folder in FUNCTIONS)
+
+
+REPROCESSING = "tests/templates/test_reprocessing.py::test_a_step_reads_writes_and_deletes_nothing_but_what_is_its_own"
+REPROCESSING_SELDOM = {
+    "the run of a test is not about what another run left undone": (
+        ("PlanReprocessRole", "s3:GetObject", "/runs/compact/"),
+    ),
+    "the run of a test drains no quarantine": (
+        ("DecodeObjectsRole", "s3:GetObject", "/ledger/quarantine/"),
+        ("DecodeObjectsRole", "s3:GetObject", "}/quarantine/"),
+        ("CommitReprocessRole", "s3:PutObject", "/ledger/quarantine/"),
+        ("ReportReprocessRole", "s3:PutObject", "/ledger/quarantine/"),
+        ("UndoReprocessRole", "s3:DeleteObject", "/ledger/quarantine/"),
+    ),
+    "the table of a test is there, since rows of it are replaced": (("CommitReprocessRole", "glue:CreateTable", ""),),
+    "no value and no alarm of a test is another after it": (
+        ("ReportReprocessRole", "s3:GetObject", "/staging/"),
+        ("ReportReprocessRole", "s3:GetObject", "/warehouse/"),
+        ("ReportReprocessRole", "sns:Publish", ""),
+    ),
+}
+"""By the reason: what a run of these tests has no use for."""
 
 
 class Privilege(NamedTuple):
@@ -91,7 +113,18 @@ NOT_ENFORCED = (
             "PlanOptimizationRole",
             "RewriteParquetRole",
             "ExpireSnapshotsRole",
+            "RestoreObjectsRole",
+            "DecodeObjectsRole",
+            "PlanMergeRole",
+            "MergeReadingsRole",
+            "WriteHotTableRole",
+            "ReportReprocessRole",
         )
+    ),
+    *(
+        Exemption(role, action, why, REPROCESSING, resource=part)
+        for why, privileges_of in REPROCESSING_SELDOM.items()
+        for role, action, part in privileges_of
     ),
     *(
         Exemption(

@@ -38,7 +38,7 @@ class Functions:
     def process(self) -> str:
         """A batch with a good reading, one that raises an alert, and one that is set aside."""
         records = [reading(21.5), reading(140.0), b"not json"]
-        return self._invoke(
+        return self.invoke(
             "ProcessReadingsName", {"Records": [_record(number, data) for number, data in enumerate(records)]}
         )
 
@@ -72,12 +72,12 @@ class Functions:
 
     def plan(self, run_id: str) -> str:
         """Plan a run."""
-        return self._invoke("PlanCompactionName", {"run_id": run_id, "input": window(PLANNED)})
+        return self.invoke("PlanCompactionName", {"run_id": run_id, "input": window(PLANNED)})
 
     def write(self, run_id: str, key: str, etag: str) -> str:
         """Write the task of one object."""
         task = {"task_id": "00000", "objects": [{"key": key, "bytes": 100, "etag": etag}]}
-        return self._invoke("WriteParquetName", {"run_id": run_id, "task": task})
+        return self.invoke("WriteParquetName", {"run_id": run_id, "task": task})
 
     def written_run(self) -> str:
         """A run that waits for its commit: the same again, as long as nobody has published it."""
@@ -90,10 +90,18 @@ class Functions:
 
     def commit(self, run_id: str) -> str:
         """Commit a run."""
-        said = self._invoke("CommitTableName", {"run_id": run_id})
+        said = self.invoke("CommitTableName", {"run_id": run_id})
         if not REFUSED.search(said) or "PutObject" in said:  # the report of a run that is published may be what failed
             self._written_run = None
         return said
+
+    def commit_hour(self, hour: int) -> None:
+        """A new object of an hour, and a run that compacts it."""
+        run_id = new_run_id()
+        self.archive(hour)
+        self.invoke("PlanCompactionName", {"run_id": run_id, "input": window(hour)})
+        self._write_planned(run_id)
+        self.invoke("CommitTableName", {"run_id": run_id})
 
     def make_table(self) -> None:
         """See to it that there is a table."""
@@ -134,12 +142,12 @@ class Functions:
 
     def plan_upkeep(self, run_id: str) -> str:
         """Plan a run of the table's upkeep."""
-        return self._invoke("PlanOptimizationName", {"run_id": run_id, "input": {}})
+        return self.invoke("PlanOptimizationName", {"run_id": run_id, "input": {}})
 
     def rewrite(self, run_id: str) -> str:
         """Rewrite what a run has planned."""
-        tasks = self._planned(f"runs/optimize/{run_id}/plan.jsonl")
-        return "".join(self._invoke("RewriteParquetName", {"run_id": run_id, "task": task}) for task in tasks)
+        tasks = self.planned(f"runs/optimize/{run_id}/plan.jsonl")
+        return "".join(self.invoke("RewriteParquetName", {"run_id": run_id, "task": task}) for task in tasks)
 
     def rewritten_run(self) -> str:
         """A run of the upkeep that waits for its commit: the same again, as long as nobody has published it."""
@@ -152,7 +160,7 @@ class Functions:
 
     def commit_rewrite(self, run_id: str) -> str:
         """Commit a run of the upkeep."""
-        said = self._invoke("CommitRewriteName", {"run_id": run_id})
+        said = self.invoke("CommitRewriteName", {"run_id": run_id})
         if not REFUSED.search(said):
             self.put_together()
         return said
@@ -163,23 +171,24 @@ class Functions:
 
     def expire(self) -> str:
         """Let old snapshots of the table go."""
-        return self._invoke("ExpireSnapshotsName", {"run_id": new_run_id()})
+        return self.invoke("ExpireSnapshotsName", {"run_id": new_run_id()})
 
     def sweep(self) -> str:
         """Delete what no snapshot names, and close the run."""
         expired = {"expired": 0, "kept": 2}
-        return self._invoke("SweepOrphansName", {"run_id": new_run_id(), "rewritten": None, "expired": expired})
+        return self.invoke("SweepOrphansName", {"run_id": new_run_id(), "rewritten": None, "expired": expired})
 
     def _write_planned(self, run_id: str) -> None:
-        for task in self._planned(f"runs/compact/{run_id}/plan.jsonl"):
-            self._invoke("WriteParquetName", {"run_id": run_id, "task": task})
+        for task in self.planned(f"runs/compact/{run_id}/plan.jsonl"):
+            self.invoke("WriteParquetName", {"run_id": run_id, "task": task})
 
-    def _planned(self, key: str) -> list[dict[str, Any]]:
+    def planned(self, key: str) -> list[dict[str, Any]]:
         """The tasks of a plan."""
         plan = boto3.client("s3").get_object(Bucket=self._outputs["ProcessedBucketName"], Key=key)
         return [json.loads(line) for line in plan["Body"].read().splitlines()]
 
-    def _invoke(self, output: str, event: dict[str, Any]) -> str:
+    def invoke(self, output: str, event: dict[str, Any]) -> str:
+        """What a function (by the output that names it) answers to an event, its error when it fails."""
         answer = boto3.client("lambda").invoke(FunctionName=self._outputs[output], Payload=json.dumps(event))
         return answer["Payload"].read().decode()
 

@@ -66,6 +66,12 @@ class Services:
         self._functions.put_together()
         return said
 
+    def run_reprocessing(self, run_input: object) -> str:
+        """An execution of the reprocessing, which has something to do for each of its maps."""
+        said = self._ended(self._outputs["ReprocessStateMachineArn"], run_input)
+        self._functions.put_together()
+        return said
+
     def _ended(self, machine: str, run_input: object) -> str:
         """The causes of the failures of a new execution and of its map's children."""
         states = boto3.client("stepfunctions")

@@ -62,8 +62,17 @@ def faults_of_transitions(system: System) -> set[str]:
     return faults
 
 
-DELETES = frozenset({"batch.SweepOrphansRole"})
-"""Roles that may delete, files of the table that no snapshot names; `test_permissions` holds them to that folder."""
+DELETES = frozenset(
+    {
+        "batch.SweepOrphansRole",
+        "reprocessing.PlanReprocessRole",
+        "reprocessing.CommitReprocessRole",
+        "reprocessing.ReportReprocessRole",
+        "reprocessing.UndoReprocessRole",
+    }
+)
+"""Roles that may delete: files of the table that no snapshot names, claims, what a run has set aside that is undone.
+`test_permissions` holds each to its folders."""
 
 
 def faults_of_old_versions(system: System) -> set[str]:
