@@ -57,7 +57,7 @@ def store(lake: Lake, before: list[float], after: list[float] | None = None) -> 
 
 
 def close(
-    run: Reprocessing, topic: Topic | None = None, refused: Refusal | None = None, release: Callable[[], None] = list
+    run: Reprocessing, topic: Topic | None = None, refused: Refusal | None = None, release: Callable[[], object] = list
 ) -> Report:
     """What `report_reprocess` does."""
     lake = run.lake
