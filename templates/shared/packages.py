@@ -26,6 +26,9 @@ Target = Literal["lambda", "host"]
 
 LAMBDA_PLATFORM = ("--python-platform", "aarch64-manylinux_2_28", "--python-version", "3.13")
 
+LEVELS: dict[Target, int] = {"lambda": 6, "host": 1}
+"""zlib's: what is deployed is small; what runs here is made in a third of the time and an eighth larger."""
+
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The earliest time a zip entry can have, given to all."""
 
@@ -56,23 +59,25 @@ def build_zip(lambdas: Path, function: str, settings_json: bytes, target: Target
     own = {str(path.relative_to(lambdas)): path.read_bytes() for path in (*modules, *pages)}
     shutil.copyfile(_vendored(requirements, target, cache), out)
     with zipfile.ZipFile(out, "a") as archive:
-        _write(archive, {**own, "settings.json": settings_json})
+        _write(archive, {**own, "settings.json": settings_json}, LEVELS[target])
         archive.filelist.sort(key=lambda entry: entry.filename)
         return sum(entry.file_size for entry in archive.filelist)
 
 
-def _write(archive: zipfile.ZipFile, files: Mapping[str, bytes]) -> None:
+def _write(archive: zipfile.ZipFile, files: Mapping[str, bytes], level: int) -> None:
     for name in sorted(files):
         entry = zipfile.ZipInfo(name, date_time=EPOCH)
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = 0o100644 << 16  # a regular file that everybody may read
-        archive.writestr(entry, files[name])
+        archive.writestr(entry, files[name], compresslevel=level)
 
 
 def _vendored(requirements: Path, target: Target, cache: Path) -> Path:
     """The zip of the packages alone, kept in `cache` by what decides its bytes: compressing them takes seconds."""
     platform = " ".join(LAMBDA_PLATFORM) if target == "lambda" else f"{sys.version} {sysconfig.get_platform()}"
-    decides = b"\0".join([requirements.read_bytes(), platform.encode(), TRIMMED.pattern.encode()])
+    decides = b"\0".join(
+        [requirements.read_bytes(), platform.encode(), TRIMMED.pattern.encode(), bytes([LEVELS[target]])]
+    )
     kept = cache / f"packages-{target}-{hashlib.sha256(decides).hexdigest()[:20]}.zip"
     if not kept.is_file():
         cache.mkdir(parents=True, exist_ok=True)
@@ -80,7 +85,7 @@ def _vendored(requirements: Path, target: Target, cache: Path) -> Path:
             packages, unfinished = Path(scratch, "packages"), Path(scratch, "packages.zip")
             _install(requirements, target, packages)
             with zipfile.ZipFile(unfinished, "w") as archive:
-                _write(archive, _contents(packages))
+                _write(archive, _contents(packages), LEVELS[target])
             unfinished.replace(kept)  # at once, so that an interrupted build leaves nothing half written
     return kept
 

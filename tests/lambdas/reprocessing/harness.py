@@ -1,17 +1,16 @@
 """A run of `reprocess` on the lake of a test, step by step as the state machine takes them."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
 from typing import Any
 
 import msgspec
 
-from compaction.hours import ARCHIVE_PREFIX, Window
-from compaction.ledger import Ledger
-from compaction.manifests import PlannedObject
+from config.settings import load
 from optimization.errors import FilesReplaced
 from reprocessing.claims import Claims
 from reprocessing.decoding import Decoder
+from reprocessing.fingerprint import fingerprint
 from reprocessing.manifests import (
     Committed,
     DecodeResult,
@@ -21,32 +20,31 @@ from reprocessing.manifests import (
     Plan,
     Undone,
     merge_plan_key,
-    missing_key,
-    plan_key,
     tasks_key,
 )
 from reprocessing.merge_planning import MergePlanner
 from reprocessing.merging import Merger
+from reprocessing.planning import Execution, Planner
 from reprocessing.publishing import Publisher
 from reprocessing.request import Request, Scope
+from reprocessing.runs import read_plan
 from reprocessing.undoing import Undoer, Wish
-from sensors.settings import Limits, Metric
-from sensors.times import MAX_MS
+from sensors.settings import FunctionSettings, Limits, Metric
+from sensors.settings import Lake as LakeSettings
 from tests.lake import AT, ORPHAN_DAYS, Lake
 from tests.memory_aws import MemoryStates
 
-RULES = "the rules of now"
 FILE_BYTES = 128_000_000
 STARTED_AT = "2026-11-21T12:00:00.000Z"
 DAY_MS = 86_400_000
 TODAY = Scope(AT * 1000 // DAY_MS * DAY_MS, AT * 1000 // DAY_MS * DAY_MS + DAY_MS)
-EVERYTHING = Scope(0, MAX_MS)
+EVERYTHING = Scope(0, 2 * AT * 1000)
 
 
 def request(scope: Scope = TODAY, **changes: Any) -> Request:
     """A request that applies its changes to the table, unless it is changed."""
     asked = Request(scope, "archive", ("table",), "apply", 100, "Standard", 1, "a note")
-    return msgspec.structs.replace(asked, **changes)
+    return msgspec.structs.replace(asked, **{"fresh": True} | changes)
 
 
 class Reprocessing:
@@ -95,46 +93,26 @@ class Reprocessing:
         self.merge()
         return self.commit()
 
-    def plan(self, task_objects: int = 1) -> Plan:
-        """Plan every object there is, so many a task; a run keeps its first plan."""
-        body = self.lake.store.read(plan_key(self.run_id))
-        if body is not None:
-            return msgspec.json.decode(body, type=Plan)
-        tasks = list(self._tasks(task_objects))
-        table = self.lake.lake_table().find()
-        snapshot = table.current_snapshot() if table else None
-        missing = sorted(self._named() - set(self._keys(self.lake.raw, ARCHIVE_PREFIX)))
-        plan = Plan(
-            run_id=self.run_id,
-            request=self.request,
-            rules=RULES,
-            started_at=STARTED_AT,
-            snapshot_id=str(snapshot.snapshot_id) if snapshot else None,
-            tasks=len(tasks),
-            objects=sum(len(task.objects) for task in tasks),
-            bytes=0,
-            waiting=sum(len(task.objects) for task in tasks if not task.to_table),
-            outside=0,
-            missing=len(missing),
-            frozen=0,
-            frozen_bytes=0,
+    def plan(self) -> Plan:
+        """What `plan_reprocess` does; another run of the same request is not carried on."""
+        lake = self.lake
+        planner = Planner(
+            lake.s3, lake.raw, lake.store, lake.lake_table(), self.settings, self._claims(self.run_id), lake.now()
         )
-        self._write_lines(tasks_key(self.run_id), tasks)
-        self._write_lines(missing_key(self.run_id), missing)
-        self.lake.store.write(plan_key(self.run_id), msgspec.json.encode(plan))
-        return plan
+        planner.plan(Execution(self.run_id, STARTED_AT), self.request)
+        return read_plan(lake.store, self.run_id)
 
     def decode(self) -> list[DecodeResult]:
         """What `decode_objects` does for each task."""
         lake = self.lake
         decoder = Decoder(
-            lake.s3, lake.raw, lake.processed, RULES, self.limits, lake.metrics, lake.partition_by, FILE_BYTES
+            lake.s3, lake.raw, lake.processed, self.rules, self.limits, lake.metrics, lake.partition_by, FILE_BYTES
         )
         return [decoder.decode(self.run_id, task) for task in self._lines(tasks_key(self.run_id), DecodeTask)]
 
     def plan_merge(self, attempt: int) -> dict[str, Any]:
         """What `plan_merge` does."""
-        planner = MergePlanner(self.lake.lake_table(), self.lake.store, FILE_BYTES, RULES)
+        planner = MergePlanner(self.lake.lake_table(), self.lake.store, FILE_BYTES, self.rules)
         answer = planner.plan(self.run_id, attempt)
         self.merge_id = answer["merge_id"]
         return answer
@@ -142,8 +120,8 @@ class Reprocessing:
     def merge(self) -> list[MergeResult]:
         """What `merge_readings` does for each task."""
         lake = self.lake
-        metrics = {name: Metric("unit") for name in lake.metrics}
-        merger = Merger(lake.s3, lake.processed, lake.partition_by, FILE_BYTES, RULES, metrics)
+        settings = self.settings
+        merger = Merger(lake.s3, lake.processed, lake.partition_by, FILE_BYTES, self.rules, settings.metrics)
         tasks = self._lines(merge_plan_key(self.run_id, self.merge_id), MergeTask)
         return [merger.merge(self.run_id, self.merge_id, task) for task in tasks]
 
@@ -177,34 +155,25 @@ class Reprocessing:
     def _claims(self, execution: str) -> Claims:
         return Claims(self.lake.store, self.states, self.states.start(execution), sleep=lambda _: None)
 
-    def _tasks(self, task_objects: int) -> Iterator[DecodeTask]:
-        is_archive = self.request.source == "archive"
-        bucket, prefix = (self.lake.raw, ARCHIVE_PREFIX) if is_archive else (self.lake.processed, "quarantine/")
-        held = {held.key for held in Ledger(self.lake.store).held(Window(None, self.lake.now()))}
-        number = 0
-        for to_table in (True, False):
-            keys = [key for key in self._keys(bucket, prefix) if (not is_archive or key in held) == to_table]
-            if not to_table and "hot" not in self.request.targets:
-                return
-            for start in range(0, len(keys), task_objects):
-                planned = tuple(self._planned(bucket, key) for key in keys[start : start + task_objects])
-                yield DecodeTask(f"{number:05}", planned, to_table)
-                number += 1
+    @property
+    def settings(self) -> FunctionSettings:
+        """The settings of the lake and of these limits."""
+        return msgspec.structs.replace(
+            _settings(),
+            decoding=self.limits,
+            metrics={name: Metric("unit") for name in self.lake.metrics},
+            lake=LakeSettings(self.lake.partition_by),
+        )
 
-    def _planned(self, bucket: str, key: str) -> PlannedObject:
-        head = self.lake.s3.head_object(Bucket=bucket, Key=key)
-        return PlannedObject(key, head["ContentLength"], head["ETag"].strip('"'))
-
-    def _keys(self, bucket: str, prefix: str) -> list[str]:
-        pages = self.lake.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        return [item["Key"] for page in pages for item in page.get("Contents", ())]
-
-    def _named(self) -> set[str]:
-        """The objects that rows of the table come from."""
-        return {row["source_object"] for row in self.lake.rows()} if self.lake.lake_table().find() else set()
+    @property
+    def rules(self) -> str:
+        """What tells these settings from others."""
+        return fingerprint(self.settings)
 
     def _lines(self, key: str, kind: Any) -> list[Any]:
         return [msgspec.json.decode(line, type=kind) for line in self.lake.store.lines(key) or ()]
 
-    def _write_lines(self, key: str, lines: Sequence[Any]) -> None:
-        self.lake.store.write(key, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
+
+@functools.cache
+def _settings() -> FunctionSettings:
+    return msgspec.convert(load("local", {}).model_dump(mode="json"), FunctionSettings)
