@@ -2,6 +2,7 @@
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from compaction.errors import ResultMissing
 from reprocessing.errors import FewerReadings
@@ -27,7 +28,7 @@ def test_a_report_says_what_an_applied_run_has_found_and_changed(memory_lake: La
     assert (report.outcome, report.snapshot_id) == ("applied", committed.snapshot_id)
     assert report.executions == ("run", "execution-2")
     assert report.duration_s == 450
-    assert report.found == Found(1, 0, 0, 0, 0, 0, 0)
+    assert replace(report.found, bytes=0) == Found(1, 0, 0, 0, 0, 0, 0)
     assert report.records == Records(3, 3, 0, 0, 0, {}, 0, 0)
     assert report.records.balances
     assert report.readings == Readings(before=3, after=3, changed=3)
