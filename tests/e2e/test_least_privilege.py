@@ -210,7 +210,7 @@ def deployed(stack: str, title: str) -> str:
 
 
 def names(action: str, said: str) -> bool:
-    """Whether a refusal is about the action; S3 asks s3:GetObject of whoever looks at an object's head, too, and answers
+    """Whether a refusal is about the action; S3 asks s3:GetObject of who looks at an object's head, too, and answers
     with the status alone, and IoT tells a device that it is refused, and not why."""
     operation = action.split(":")[1]
     of_a_head = operation == "GetObject" and ("HeadObject" in said or "403 Forbidden" in said)
