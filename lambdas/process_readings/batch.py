@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from process_readings.alerts import Alert, alerts
+from alerting import Alert, alerts
 from process_readings.writing import Outcome, Puts
 from sensors import quarantine
 from sensors.counts import Counts, count

@@ -11,8 +11,8 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
+from alerting import publish
 from environment import settings
-from process_readings.alerts import publish
 from process_readings.batch import Processor, Quarantined, Result, StreamRecord
 from process_readings.wire import connect
 from process_readings.writing import LANES, Writer

@@ -10,10 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from alerting import publish
 from compaction.errors import FileMismatch, ResultMissing
 from compaction.store import Store
 from optimization.errors import FileNotRewritable
-from process_readings.alerts import publish
 from reprocessing.costs import estimate
 from reprocessing.curves import Curves, Reader
 from reprocessing.manifests import (
@@ -60,7 +60,7 @@ class Closer(msgspec.Struct, frozen=True):
     settings: FunctionSettings
     sns: Any
     topic_arn: str
-    release: Callable[[], None]
+    release: Callable[[], object]
     now: datetime
 
     def close(self, run_id: str, ending: Ending) -> Report:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from process_readings.alerts import Alert, alert_id
+from alerting import Alert, alert_id
 from reprocessing.manifests import Alarm, Alarms
 from sensors.settings import Metric
 from sensors.times import iso_ms

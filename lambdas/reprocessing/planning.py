@@ -22,6 +22,7 @@ from reprocessing.manifests import (
     report_key,
     request_key,
     tasks_key,
+    undone_key,
 )
 from reprocessing.request import Request
 from reprocessing.runs import read_plan
@@ -85,8 +86,10 @@ class Planner(msgspec.Struct, frozen=True):
         return run_id if run_id is not None and self._goes_on(run_id) else None
 
     def _goes_on(self, run_id: str) -> bool:
-        """Whether a run has a plan, is not done, and is young enough for its files to be there when it is committed."""
-        if self.store.metadata(plan_key(run_id)) is None or self.store.metadata(report_key(run_id)) is not None:
+        """Whether a run has a plan, is neither done nor undone, and is young enough for its files to be there."""
+        if self.store.metadata(plan_key(run_id)) is None:
+            return False
+        if any(self.store.metadata(key) is not None for key in (report_key(run_id), undone_key(run_id))):
             return False
         return not is_old(self.store, plan_key(run_id), self.settings.optimization.orphan_days, self.now)
 

@@ -188,3 +188,22 @@ def test_modules_are_found_however_they_are_imported(tmp_path, source, reached):
         "task/handler.py",
         *reached,
     }
+
+
+def test_the_page_beside_a_module_is_in_the_zip_with_it_and_no_other(tmp_path):
+    sources = {
+        "show/handler.py": "import words.page\n",
+        "show/requirements.txt": "",
+        "words/page.py": "",
+        "words/page.html": "<p>",
+        "words/other.html": "",
+    }
+    for name, text in sources.items():
+        path = tmp_path / "lambdas" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    build_zip(tmp_path / "lambdas", "show", b"{}", "host", tmp_path / "cache", tmp_path / "show.zip")
+
+    with zipfile.ZipFile(tmp_path / "show.zip") as archive:
+        assert archive.namelist() == ["settings.json", "show/handler.py", "words/page.html", "words/page.py"]

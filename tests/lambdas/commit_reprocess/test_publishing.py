@@ -30,7 +30,7 @@ from tests.faults import copy_of
 from tests.lake import AT, ORPHAN_DAYS, Lake, in_memory, reading
 from tests.lambdas.optimization import others
 from tests.lambdas.optimization.by_hand import live_files
-from tests.lambdas.reprocessing.harness import EVERYTHING, RULES, Reprocessing, request
+from tests.lambdas.reprocessing.harness import EVERYTHING, Reprocessing, request
 from tests.memory_aws import Effects
 from tests.upkeep import Upkeep
 
@@ -102,7 +102,7 @@ def test_a_run_becomes_one_snapshot_with_its_counts(ready: Reprocessing) -> None
         MERGE_ID_PROPERTY: ready.merge_id,
         "sensorkeep.from": "2026-11-21T00:00:00.000Z",
         "sensorkeep.to": "2026-11-22T00:00:00.000Z",
-        "sensorkeep.rules": RULES,
+        "sensorkeep.rules": ready.rules,
         "sensorkeep.rows-replaced": "4",
         "sensorkeep.rows-written": "4",
         "sensorkeep.files-replaced": "2",
@@ -252,7 +252,7 @@ def test_compaction_and_optimize_go_on_behind_a_reprocessing(ready: Reprocessing
 
 MANIFESTS = [
     (lambda run: plan_key("run"), "no plan"),
-    (lambda run: decoded_key("run", "00001"), "no result of 1 of its tasks, the first is task 00001"),
+    (lambda run: decoded_key("run", "00000"), "no result of 1 of its tasks, the first is task 00000"),
     (lambda run: merge_plan_key("run", run.merge_id), "no plan"),
     (lambda run: merged_key("run", run.merge_id, "00000-000"), "no result of 1 of its tasks, the first is"),
     (lambda run: group_key("run", run.merge_id, 0), "is gone"),

@@ -5,17 +5,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from compaction.errors import InvalidInput, LedgerIncomplete
 from compaction.manifests import plan_key as compact_plan_key
 from reprocessing.request import Scope
-from tests.lake import AT, HOUR, Lake, reading
+from reprocessing.scope import has_device
+from tests.lake import AT, HOUR, Lake, in_memory, reading
 from tests.lambdas.plan_reprocess.conftest import DAY_MS, TODAY, Planning, asked
+from tests.lambdas.plan_reprocess.conftest import name as name_of
+from tests.memory_aws import Effects
 
 YESTERDAY = Scope(TODAY.start_ms - DAY_MS, TODAY.start_ms)
 THREE_DAYS_AGO = Scope(TODAY.start_ms - 3 * DAY_MS, TODAY.start_ms - 2 * DAY_MS)
 HOUR_OF_AT = Scope(AT * 1000, AT * 1000 + 3_600_000)
 DAY = timedelta(days=1)
+HOUR_LONG = timedelta(hours=1)
 
 
 def arrive(lake: Lake, name: str, hour: datetime = HOUR, *, days_late: float = 0, device: str = "pump-1") -> str:
@@ -223,3 +229,37 @@ def test_a_range_without_anything_has_an_empty_plan(planning: Planning) -> None:
     plan = planning.plan(asked(Scope(0, 1)))
 
     assert (plan.tasks, plan.objects, plan.bytes, planning.tasks(), planning.missing()) == (0, 0, 0, [], [])
+
+
+arrivals = st.lists(
+    st.tuples(
+        st.integers(-60, 12), st.sampled_from([0, 0.5, 1, 1.5, 3]), st.sampled_from(["pump-1", "pump-2", "fan-1"])
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=10, deadline=None)
+@given(arrivals, st.integers(-60, 10), st.integers(1, 40), st.sampled_from([(), ("pump-*",), ("fan-1", "pump-2")]))
+def test_whatever_has_arrived_the_plan_is_the_hours_and_what_rows_come_from(
+    given_arrivals: list[tuple[int, float, str]], first_hour: int, hours: int, devices: tuple[str, ...]
+) -> None:
+    planning = Planning(Lake(aws=in_memory(Effects())))
+    lake = planning.lake
+    for number, (hour, days_late, device) in enumerate(given_arrivals):
+        arrive(lake, f"{number}", HOUR + timedelta(hours=hour), days_late=days_late, device=device)
+    lake.run("c", to="2026-11-22T00:00Z")
+    start = HOUR + timedelta(hours=first_hour)
+    end = start + timedelta(hours=hours)
+    scope = Scope(int(start.timestamp() * 1000), int(end.timestamp() * 1000), devices)
+
+    plan = planning.plan(asked(scope))
+
+    rows = lake.rows()
+    of_scope = [row for row in rows if start <= row["measured_at"] < end and has_device(scope, row["device_id"])]
+    arrived = {f"{number}": HOUR + timedelta(hours=hour) for number, (hour, _, _) in enumerate(given_arrivals)}
+    expected = {one for one, hour in arrived.items() if start - HOUR_LONG <= hour < end + DAY}
+    expected |= (named := {name_of(row["source_object"]) for row in of_scope})
+    assert planning.names() == sorted(expected)
+    assert plan.outside == len({one for one in named if not start - HOUR_LONG <= arrived[one] < end + DAY})

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from process_readings.alerts import AlertsError
+from alerting import AlertsError
 from process_readings.batch import TableRefusedError
 from process_readings.wire import WireError
 from tests.lambdas.process_readings.conftest import ARRIVED_MS, SHARD, Context, event, payload

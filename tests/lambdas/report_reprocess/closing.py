@@ -9,30 +9,24 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from config.settings import load
 from reprocessing.closing import Closer, Ending
-from reprocessing.manifests import MergeResult, MergeTask, merge_plan_key
-from reprocessing.merging import Merger
 from reprocessing.report import Refusal, Report
 from sensors.settings import FunctionSettings, Metric, Threshold
 from tests.lake import AT, Lake, reading
-from tests.lambdas.reprocessing.harness import FILE_BYTES, RULES, Reprocessing
+from tests.lambdas.reprocessing.harness import Reprocessing
 
 HOT = Threshold("critical", above=100.0)
 METRICS = {"temperature": Metric("°C", (HOT,)), "vibration": Metric("mm/s")}
 NOW = datetime(2026, 11, 21, 12, 7, 30, tzinfo=UTC)
-SETTINGS = msgspec.convert(load("local", {}).model_dump(mode="json"), FunctionSettings)
 TOPIC = "arn:aws:sns:eu-central-1:000000000000:alerts"
 
 
 class Run(Reprocessing):
-    """A run whose merges know thresholds."""
+    """A run of a system with a threshold."""
 
-    def merge(self) -> list[MergeResult]:
-        lake = self.lake
-        merger = Merger(lake.s3, lake.processed, lake.partition_by, FILE_BYTES, RULES, METRICS)
-        tasks = self._lines(merge_plan_key(self.run_id, self.merge_id), MergeTask)
-        return [merger.merge(self.run_id, self.merge_id, task) for task in tasks]
+    @property
+    def settings(self) -> FunctionSettings:
+        return replace(super().settings, metrics=METRICS, system="factory")
 
 
 class Topic:
@@ -57,14 +51,14 @@ def store(lake: Lake, before: list[float], after: list[float] | None = None) -> 
 
 
 def close(
-    run: Reprocessing, topic: Topic | None = None, refused: Refusal | None = None, release: Callable[[], None] = list
+    run: Reprocessing, topic: Topic | None = None, refused: Refusal | None = None, release: Callable[[], object] = list
 ) -> Report:
     """What `report_reprocess` does."""
     lake = run.lake
     closer = Closer(
         s3=lake.s3,
         bucket=lake.processed,
-        settings=replace(SETTINGS, metrics=METRICS, system="factory"),
+        settings=run.settings,
         sns=topic or Topic(),
         topic_arn=TOPIC,
         release=release,

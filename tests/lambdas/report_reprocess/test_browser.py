@@ -84,7 +84,7 @@ def test_the_two_schemes_differ(tab: Tab, tmp_path: Path) -> None:
     file.write_text(PAGES["applied"], encoding="utf-8")
     grounds = []
     for scheme in ("light", "dark"):
-        tab.show(file, 1280, scheme)  # type: ignore[arg-type]
+        tab.show(file, 1280, scheme)
         grounds.append(tab.value("getComputedStyle(document.body).backgroundColor"))
 
     assert grounds == ["rgb(246, 247, 249)", "rgb(16, 20, 27)"]

@@ -100,6 +100,19 @@ def test_of_a_kept_row_and_a_decoded_one_of_the_same_key_the_last_received_stays
     assert (result.changes.before, result.changes.after) == (1, 1)
 
 
+def test_of_a_row_of_the_table_and_one_of_the_same_record_decoded_again_the_new_one_stays(
+    memory_lake: Lake, tmp_path: Path
+) -> None:
+    merges.add(memory_lake, "old", [Row("a", temperature=1.0)], tmp_path)
+    run = Run(memory_lake, request(failed_tasks_of="an earlier run"), tmp_path)
+    run.decode([Row("a", temperature=2.0)])
+
+    merge = run.plan()
+
+    assert merge.published() == [Row("a", temperature=2.0)]
+    assert [group.replaces for group in merge.groups] == [False]
+
+
 def test_rows_that_stood_in_the_table_twice_are_there_once(memory_lake: Lake, tmp_path: Path) -> None:
     before = NOON_MS + 1
     merges.add(memory_lake, "1", [Row("a"), Row("a", before)], tmp_path)

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compaction.columns import TIMESTAMP
@@ -39,6 +39,7 @@ def is_of(scope: Scope, device: str, moment_ms: int) -> bool:
     return scope.start_ms <= moment_ms < scope.end_ms and named
 
 
+@settings(deadline=None)
 @given(scopes, rows_of, st.booleans())
 def test_the_mask_says_of_each_row_what_the_rule_says(scope, rows, as_dictionary):
     expected = [is_of(scope, *row) for row in rows]
@@ -49,6 +50,7 @@ def test_the_mask_says_of_each_row_what_the_rule_says(scope, rows, as_dictionary
     ]
 
 
+@settings(deadline=None)
 @given(scopes, rows_of, st.lists(st.booleans(), min_size=4, max_size=4))
 def test_bounds_never_hide_a_row_of_the_scope_nor_claim_one_that_is_not(scope, rows, known):
     devices, moments = zip(*rows, strict=True)
@@ -131,6 +133,7 @@ def test_the_first_day_there_is_has_hours_before_it():
     assert window.start == datetime(1969, 12, 31, 23, tzinfo=UTC)
 
 
+@settings(deadline=None)
 @given(scopes, scopes, rows_of)
 def test_scopes_that_share_a_reading_overlap(one, other, rows):
     assert may_overlap(one, other) or not any(is_of(one, *row) and is_of(other, *row) for row in rows)
