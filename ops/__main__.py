@@ -1,4 +1,4 @@
-"""`python -m ops …`: looks at a deployed stack, compacts its archive, keeps up its table and queries it.
+"""`python -m ops …`: looks at a deployed stack, compacts and reprocesses its archive, keeps up its table, queries it.
 
 Region, credentials and endpoint come from the standard AWS environment alone.
 """
@@ -17,6 +17,8 @@ COMMANDS = {
     "status": "what is deployed, what waits in the archive, what the table holds",
     "compact": "write archived readings into the table",
     "optimize": "rewrite the table's files where that pays, expire snapshots, delete orphans",
+    "reprocess": "read archived readings again by today's rules: try, apply, back-test, undo",
+    "runs": "list the runs of the state machines, or show all about one",
     "query": "ask the table a question in SQL",
 }
 

@@ -1,14 +1,17 @@
-"""What to do about each error that the functions of the state machines `compact` and `optimize` name."""
+"""What to do about each error that the state machines and their functions name."""
 
 from collections.abc import Iterable
 
 NEW_RUN = "Start a new run"
 REDRIVE = "redrive this one"
+REPORT = "its report"
 
 ADVICE = {
-    "InvalidInput": "Correct --from and --to.",
-    "ObjectMissing": f"Find out what deleted from the archive. {NEW_RUN}: it plans the objects that are there now.",
-    "ObjectChanged": f"Find out what wrote to the archive. {NEW_RUN}: it plans the objects as they are now.",
+    "InvalidInput": "Correct the input as the message says.",
+    "ObjectMissing": f"Find out what deleted from the archive. {NEW_RUN}, of reprocess with --fresh: it plans the "
+    "objects that are there now.",
+    "ObjectChanged": f"Find out what wrote to the archive. {NEW_RUN}, of reprocess with --fresh: it plans the objects "
+    "as they are now.",
     "ObjectArchived": f"Restore the object from Glacier (aws s3api restore-object), then {REDRIVE}.",
     "ObjectsAlreadyCommitted": f"Nothing to repair. {NEW_RUN}: it takes what is left.",
     "RunTooOld": f"Nothing was published, and files of this run may be deleted as orphans. {NEW_RUN}.",
@@ -28,8 +31,18 @@ ADVICE = {
     "FileMismatch": f"Nothing was published. {NEW_RUN}.",
     "LedgerIncomplete": f"Bring back the plan that the message names, then {REDRIVE}.",
     "CommitConflict": f"Others write to the table. When they are done, {REDRIVE}.",
+    "RangeHeld": f"When the run that the message names has ended, or you have stopped it, {REDRIVE}.",
+    "RestoreRefused": f"Where permissions are missing, give them and {REDRIVE}. Where the tier does not suit the "
+    "storage class, choose another: DEEP_ARCHIVE has no Expedited.",
+    "RestoredTooSlowly": f"{NEW_RUN} of the same input: it waits for the restores that are under way.",
+    "TableBusy": f"Give the hot table more write capacity, or the run a lower rate. Then {REDRIVE}.",
+    "RulesChanged": f"Nothing was published. {NEW_RUN}: it decodes everything by the rules of now.",
+    "FewerReadings": f"Nothing was published: {REPORT} says which readings would be gone and why. Mend what the causes "
+    f"show, or, if they are to go, allow it with --allow-fewer. {NEW_RUN}.",
+    "WrittenTooSlowly": f"{NEW_RUN} of the same input: it goes on where this one stopped. A higher rate is faster.",
+    "CannotUndo": "Nothing was changed. Do what the message says.",
 }
-"""By the name of the error; with REDRIVE in it where the same execution can go on."""
+"""By the name of the error; with REDRIVE in it where the same execution can go on, with REPORT where there is one."""
 
 
 def advice(errors: Iterable[str]) -> str | None:

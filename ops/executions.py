@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ops.advice import NEW_RUN, REDRIVE, advice
+from ops.advice import NEW_RUN, REDRIVE, REPORT, advice
 from ops.errors import OpsError
 
 RUNNING = frozenset({"RUNNING", "PENDING_REDRIVE"})
@@ -40,15 +40,25 @@ def arn_of(machine_arn: str, run_id: str) -> str:
     return f"{machine_arn.replace(':stateMachine:', ':execution:')}:{run_id}"
 
 
-def describe(states: Any, arn: str) -> dict[str, Any]:
-    """The execution. Raises OpsError when there is none, or for a status that Step Functions is not known to have."""
+def find(states: Any, arn: str) -> dict[str, Any] | None:
+    """The execution, or None when there is none (any more: they are kept for 90 days).
+
+    Raises OpsError for a status that Step Functions is not known to have.
+    """
     try:
         found: dict[str, Any] = states.describe_execution(executionArn=arn)
     except states.exceptions.ExecutionDoesNotExist:
-        run_id = arn.rpartition(":")[2]
-        raise OpsError(f"There is no run {run_id}. The last ones: python -m ops status") from None
+        return None
     if found["status"] not in RUNNING | FAILED | {"SUCCEEDED"}:
         raise OpsError(f"The execution {arn} has the status {found['status']}, which this command does not know.")
+    return found
+
+
+def describe(states: Any, arn: str) -> dict[str, Any]:
+    """The execution. Raises OpsError when there is none, or for a status that Step Functions is not known to have."""
+    found = find(states, arn)
+    if found is None:
+        raise OpsError(f"There is no run {arn.rpartition(':')[2]}. The last ones: python -m ops runs")
     return found
 
 
@@ -144,6 +154,8 @@ def _ways_on(todo: str | None, arn: str, again: str, way_back: str) -> list[str]
     if todo is None:
         todo = f"The functions' logs say more. {NEW_RUN}, or {REDRIVE} to go on where it stopped: both are safe."
     ways = [todo]
+    if REPORT in todo:
+        ways.append(f"  python -m ops runs {arn.rpartition(':')[2]}")
     if NEW_RUN in todo:
         ways.append(f"  {again}")
     if REDRIVE in todo:

@@ -44,7 +44,8 @@ class DryRun(NamedTuple):
 
 def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
     """The range of `what`, in the plural, whether only to look, whether to wait."""
-    add_range(parser, what)
+    parser.add_argument("--from", dest="start", metavar="ISO", help=f"the first of the {what}: 2026-11-21T09:00Z")
+    parser.add_argument("--to", dest="end", metavar="ISO", help=f"the end of the {what}, not included")
     parser.add_argument("--dry-run", action="store_true", help="only say what a run would do")
     parser.add_argument(
         "--follow",
@@ -53,12 +54,6 @@ def add_arguments(parser: argparse.ArgumentParser, what: str) -> None:
         metavar="RUN_ID",
         help="show the progress and wait for the end: of the new run, or of the one that is named",
     )
-
-
-def add_range(parser: argparse.ArgumentParser, what: str) -> None:
-    """The options `--from` and `--to`, of `what`, in the plural."""
-    parser.add_argument("--from", dest="start", metavar="ISO", help=f"the first of the {what}: 2026-11-21T09:00Z")
-    parser.add_argument("--to", dest="end", metavar="ISO", help=f"the end of the {what}, not included")
 
 
 def run(given: argparse.Namespace, machine: Machine, dry_run: DryRun) -> int:

@@ -22,6 +22,7 @@ NEEDED = (
     "ExpireSnapshotsName",
     "SweepOrphansName",
     "OptimizeStateMachineArn",
+    "ReprocessStateMachineArn",
 )
 """Outputs that the commands use. Nested stacks carry the tag too, but none of them has all of these."""
 

@@ -8,16 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ops import compact, optimize
 from ops.compact import would_compact
 from ops.figures import age, count, facts, size
 from ops.lake import load_table
 from ops.last_runs import last_runs, run_table
+from ops.machines import MACHINES
 from ops.optimize import reasons, rewrite_text, would_rewrite
 from ops.partitions import partitions, short, worth_showing
 from ops.stack import Stack, find
-
-MACHINES = (compact.MACHINE, optimize.MACHINE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,10 +44,7 @@ def gather(stack: Stack, now: datetime) -> dict[str, Any]:
         "hot_table": _hot_table(stack),
         "archive": _archive(stack, now),
         "table": _table(stack),
-        "runs": {
-            machine.command: last_runs(stack.client("stepfunctions"), stack.outputs[machine.output])
-            for machine in MACHINES
-        },
+        "runs": {machine.command: last_runs(stack, [machine]) for machine in MACHINES},
     }
 
 
@@ -129,7 +124,7 @@ def _show(found: dict[str, Any]) -> None:
         console.print(_partition_table(table))
     for machine in MACHINES:
         if runs := found["runs"][machine.command]:
-            console.print(run_table(machine.command, runs, machine.did))
+            console.print(run_table(f"last runs of {machine.command}", runs, [machine]))
 
 
 def _pile(pile: dict[str, Any]) -> str:

@@ -46,8 +46,7 @@ class Draft:
         """
         for task in _tasks(self._counted(found), task_bytes, day_of if by_day else _all_alike):
             self.counts["tasks"] += 1
-            if not self._is_too_large:
-                self._line("tasks", task)
+            self._line("tasks", task)
         if self._is_too_large:
             raise InvalidInput(
                 f"from: {self.counts['objects']:,} objects make {self.counts['tasks']:,} tasks, and a run takes "
@@ -89,6 +88,8 @@ class Draft:
         self.counts[size] += item.bytes
 
     def _line(self, name: str, value: object) -> None:
+        if self._is_too_large:  # it is only counted any more
+            return
         line = self._encode(value) + b"\n"
         self._digest.update(name.encode() + line)
         self._files[name].write(line)

@@ -40,10 +40,9 @@ class Together(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """About those of what comes out: of rows that are replaced, as many come in."""
-        return max(
-            sum(part.file.bytes for part in self.parts if part.role == role) for role in ("old", "staged", "hot")
-        )
+        """Of what a step has on its disk: rows from before and those that come out, or those for the hot table."""
+        merged, hot = (*self.of("old"), *self.of("staged")), self.of("hot")
+        return max(sum(file.bytes for file in merged), sum(file.bytes for file in hot))
 
     @property
     def distinct(self) -> list[SourceFile]:

@@ -9,7 +9,7 @@ from compaction.errors import InvalidInput, shown
 from compaction.hours import moment_of
 from reprocessing import fields
 from reprocessing.fields import Given
-from reprocessing.request import Mode, Request, Scope, Target, Tier
+from reprocessing.request import Mode, Request, Scope, Target, Tier, is_glob
 from sensors.decode import is_device_id
 from sensors.reading import MAX_METRIC_NAME_CHARS, RESERVED_NAMES, Reason
 from sensors.settings import Reprocessing, Threshold
@@ -76,7 +76,7 @@ def _devices(field: str, value: object) -> tuple[str, ...]:
     if len(listed) > MAX_DEVICES:
         raise InvalidInput(f"{field}: {len(listed)} entries, {MAX_DEVICES} at most. Write globs like 'pump-*'.")
     for device in listed:
-        if not isinstance(device, str) or not (is_device_id(device) or _GLOB.fullmatch(device)):
+        if not isinstance(device, str) or not (_GLOB.fullmatch(device) if is_glob(device) else is_device_id(device)):
             raise InvalidInput(
                 f"{field}: {shown(device)} can be no device. Write names of A-Z a-z 0-9 . _ : - with *, ? or [...] "
                 "for characters that differ."

@@ -1,6 +1,7 @@
 """What a person asks of a reprocessing: the execution's input, validated and completed from the settings."""
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 import msgspec
 
@@ -9,6 +10,15 @@ from sensors.settings import Threshold
 Mode = Literal["dry_run", "apply", "backtest"]
 Target = Literal["table", "hot"]
 Tier = Literal["Expedited", "Standard", "Bulk"]
+
+
+SPECIAL: Final = re.compile(r"[*?\[]")
+"""Begins what stands for characters that differ; no device's name has any of them."""
+
+
+def is_glob(device: str) -> bool:
+    """Whether an entry of a scope stands for the devices that match it, not for the one of that name."""
+    return SPECIAL.search(device) is not None
 
 
 class Scope(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from compaction.hours import Window, ceil_hour, floor_hour
 from optimization.ranges import to_ms
-from reprocessing.request import Scope
+from reprocessing.request import SPECIAL, Scope, is_glob
 from sensors.settings import Limits
 
 FIREHOSE_HOLDS: Final = timedelta(minutes=15)
@@ -24,7 +24,6 @@ https://docs.aws.amazon.com/firehose/latest/APIReference/API_BufferingHints.html
 """
 
 _DAY: Final = timedelta(days=1)
-_SPECIAL: Final = re.compile(r"[*?\[]")
 _AFTER_ALL: Final = "\U0010ffff"
 
 
@@ -35,11 +34,6 @@ class Bounds(NamedTuple):
     last_device: str | None
     first_ms: int | None
     last_ms: int | None
-
-
-def is_glob(device: str) -> bool:
-    """Whether an entry of a scope stands for the devices that match it, not for the one of that name."""
-    return _SPECIAL.search(device) is not None
 
 
 def mask(scope: Scope, rows: pa.RecordBatch) -> pa.BooleanArray:
@@ -122,7 +116,7 @@ class _Devices:
         globs = [device for device in devices if is_glob(device)]
         self._names = frozenset(devices).difference(globs)
         self._match = re.compile("|".join(map(fnmatch.translate, globs))).match if globs else None
-        self._beginnings = [_SPECIAL.split(glob, maxsplit=1)[0] for glob in globs]
+        self._beginnings = [SPECIAL.split(glob, maxsplit=1)[0] for glob in globs]
 
     def matches(self, device_id: str) -> bool:
         return device_id in self._names or (self._match is not None and self._match(device_id) is not None)

@@ -10,6 +10,9 @@ ROOT = Path(__file__).parents[2]
 RUNBOOK = ROOT / "docs" / "runbook.md"
 README = ROOT / "README.md"
 QUERYING = ROOT / "docs" / "querying.md"
+REPROCESSING = ROOT / "docs" / "reprocessing.md"
+NEWCOMER = ("Try it", "Look around", "Reprocess", "Stop")
+"""Sections of the README that a newcomer follows on a laptop, one after the other."""
 SHELL_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

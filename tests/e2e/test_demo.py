@@ -10,7 +10,7 @@ import pytest
 
 from local import process
 from tests.e2e.checkout import FILES, ROWS, environment
-from tests.e2e.documents import README, commands, type_in
+from tests.e2e.documents import NEWCOMER, README, commands, type_in
 
 pytestmark = pytest.mark.e2e
 
@@ -36,7 +36,7 @@ def test_an_interrupted_demo_ends_at_once_and_leaves_no_report(checkout: Path, s
 
 
 def test_after_interruptions_the_readme_leads_to_a_demo_that_accounts_for_every_message(checkout: Path) -> None:
-    lines = [*commands(README, "Try it"), *commands(README, "Look around")]
+    lines = [line for heading in NEWCOMER for line in commands(README, heading)]
     lines.remove("make test")
     ended = type_in(checkout, lines, environment(checkout))
 

@@ -7,7 +7,7 @@ import boto3
 import pytest
 
 from tests.e2e.checkout import environment
-from tests.e2e.documents import QUERYING, README, ROOT, RUNBOOK, commands, type_in
+from tests.e2e.documents import NEWCOMER, QUERYING, README, REPROCESSING, ROOT, RUNBOOK, commands, type_in
 
 DOCUMENTS = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
@@ -18,11 +18,13 @@ RUN_ELSEWHERE = {
     ".venv/bin/tox run -e py -- -k decoder": "the environment `py`, which make test runs whole",
 }
 
-TRIED = [*commands(README, "Try it"), *commands(README, "Look around")]
+TRIED = [line for heading in NEWCOMER for line in commands(README, heading)]
 """Run by test_demo.py, but for those that are run elsewhere."""
 DEPLOYED = commands(README, "Deploy to AWS")
 QUERIED = commands(QUERYING)
 """Asked by tests/readers/test_querying.py, of a table whose answer it knows."""
+REPROCESSED = commands(REPROCESSING)
+"""Run by test_reprocess.py."""
 OPERATED = commands(RUNBOOK)
 """Run by test_monitoring.py and test_webhook.py, against systems in trouble; one is only checked (see REDRIVE)."""
 
@@ -31,7 +33,7 @@ def test_every_documented_command_is_run_by_a_test() -> None:
     documented = [line for document in DOCUMENTS for line in commands(document)]
 
     assert len(documented) > 5
-    assert set(documented) == {*TRIED, *DEPLOYED, *QUERIED, *OPERATED, *RUN_ELSEWHERE}
+    assert set(documented) == {*TRIED, *DEPLOYED, *QUERIED, *REPROCESSED, *OPERATED, *RUN_ELSEWHERE}
 
 
 @pytest.mark.e2e

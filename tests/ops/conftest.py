@@ -6,9 +6,10 @@ import pytest
 
 from tests.lake import Lake
 from tests.lambdas.compaction.conftest import lake, memory_lake
+from tests.ops.answering import lake_with_runs
 from tests.ops.deployment import Deployment
 
-__all__ = ["deployment", "lake", "memory_lake"]
+__all__ = ["deployment", "lake", "lake_with_runs", "memory_lake"]
 
 
 @pytest.fixture

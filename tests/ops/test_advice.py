@@ -4,6 +4,7 @@ import pytest
 
 import compaction.errors
 import optimization.errors
+import reprocessing.errors
 from compaction.errors import CompactionError
 from ops.advice import ADVICE, NEW_RUN, REDRIVE
 from optimization.errors import OptimizationError
@@ -18,7 +19,7 @@ def raised() -> set[str]:
     """Names of the errors that the functions of the machines raise on purpose."""
     declared = {
         name
-        for module in (compaction.errors, optimization.errors)
+        for module in (compaction.errors, optimization.errors, reprocessing.errors)
         for name, kind in vars(module).items()
         if isinstance(kind, type) and issubclass(kind, BASES) and kind not in BASES
     }
@@ -37,8 +38,14 @@ def handled(kind: str, places: list[Graph]) -> set[str]:
     }
 
 
+def ended(places: list[Graph]) -> set[str]:
+    """Errors in which the definitions end by themselves."""
+    states = [state for graph in places for state in graph.states.values()]
+    return {state["Error"] for state in states if state["Type"] == "Fail" and "Error" in state}
+
+
 def test_there_is_advice_about_every_named_error_and_about_nothing_else() -> None:
-    named = handled("Retry", graphs()) | handled("Catch", graphs())
+    named = handled("Retry", graphs()) | handled("Catch", graphs()) | ended(graphs())
 
     assert len(named) > 10
     assert set(ADVICE) == named | raised()

@@ -65,7 +65,7 @@ def test_a_status_that_is_not_known_is_not_taken_for_still_running() -> None:
 
 
 def test_a_run_that_there_is_not_is_said_to_be_none() -> None:
-    with pytest.raises(OpsError, match=r"no run other\. .*python -m ops status"):
+    with pytest.raises(OpsError, match=r"no run other\. .*python -m ops runs"):
         executions.describe(States(), "arn:aws:states:eu-central-1:1:execution:compact:other")
 
 
@@ -93,7 +93,7 @@ def test_output_has_the_run_and_the_seconds_it_took() -> None:
 
 def test_a_failure_says_error_sentence_and_what_to_do() -> None:
     assert failure(States(), "InvalidInput", "from: no time") == (
-        "The run the-run failed. InvalidInput: from: no time\nCorrect --from and --to."
+        "The run the-run failed. InvalidInput: from: no time\nCorrect the input as the message says."
     )
 
 
@@ -129,3 +129,9 @@ def test_a_failure_that_a_redrive_cannot_mend_names_a_new_run_alone() -> None:
 
     assert said.endswith("  python -m ops compact --follow")
     assert "redrive" not in said
+
+
+def test_a_refusal_that_has_a_report_names_the_command_that_shows_it() -> None:
+    said = failure(States(), "FewerReadings", "3 readings would be gone.").splitlines()
+
+    assert said[-2:] == ["  python -m ops runs the-run", "  python -m ops compact --follow"]

@@ -2,7 +2,6 @@
 
 import io
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -96,15 +95,19 @@ STATUS = {
     },
     "runs": {
         "compact": [
-            {"run_id": "the-run", "status": "SUCCEEDED", "started_at": "2026-11-21T09:00:00+00:00", "seconds": 61.5,
+            {"machine": "compact", "run_id": "the-run", "status": "SUCCEEDED",
+             "started_at": "2026-11-21T09:00:00+00:00", "seconds": 61.5,
              "error": None, "did": COMPACT_REPORT},
-            {"run_id": "now", "status": "RUNNING", "started_at": "2026-11-21T09:30:00+00:00", "seconds": None,
+            {"machine": "compact", "run_id": "now", "status": "RUNNING",
+             "started_at": "2026-11-21T09:30:00+00:00", "seconds": None,
              "error": None, "did": None},
         ],
         "optimize": [
-            {"run_id": "failed", "status": "FAILED", "started_at": "2026-11-21T03:50:00+00:00", "seconds": 2.0,
+            {"machine": "optimize", "run_id": "failed", "status": "FAILED",
+             "started_at": "2026-11-21T03:50:00+00:00", "seconds": 2.0,
              "error": "CommitConflict", "did": None},
         ],
+        "reprocess": [],
     },
 }  # fmt: skip
 
@@ -219,10 +222,7 @@ def test_the_newest_the_fullest_and_the_worst_partitions_are_worth_showing() -> 
 def test_a_run_that_goes_on_has_no_end_and_did_nothing_yet() -> None:
     began = datetime(2026, 11, 21, 9, tzinfo=UTC)
     item: dict[str, Any] = {"executionArn": "arn", "name": "the-run", "status": "RUNNING", "startDate": began}
-    states = SimpleNamespace(
-        list_executions=lambda **_: {"executions": [item]}, describe_execution=lambda **_: item | {"stopDate": None}
-    )
 
-    (run,) = last_runs.last_runs(states, "machine")
+    run = last_runs.run_of(item | {"stopDate": None})
 
     assert (run["started_at"], run["seconds"], run["did"]) == ("2026-11-21T09:00:00+00:00", None, None)

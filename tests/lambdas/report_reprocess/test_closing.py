@@ -6,11 +6,12 @@ from msgspec.structs import replace
 
 from compaction.errors import ResultMissing
 from reprocessing.errors import FewerReadings
-from reprocessing.manifests import LedgerEntry, MetricChange, Series, ledger_key, page_key, report_key
+from reprocessing.manifests import LedgerEntry, MetricChange, Series, ledger_key, mark_key, page_key, report_key
 from reprocessing.report import Alerts, Day, Device, Found, Readings, Records, Refusal, Report, Written
-from sensors.settings import Threshold
+from sensors.settings import Limits, Threshold
 from tests.lake import AT, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
+from tests.lambdas.reprocessing import decodes
 from tests.lambdas.reprocessing.harness import request
 
 
@@ -186,3 +187,22 @@ def test_files_that_are_gone_cost_the_charts_and_nothing_else(memory_lake: Lake)
     assert close(run).readings.changed == 1
 
     assert "There are no charts of series" in (memory_lake.store.read(page_key("run")) or b"").decode()
+
+
+@pytest.mark.parametrize(("mode", "marked"), [("apply", True), ("dry_run", False)])
+def test_lines_of_the_stream_are_marked_when_all_is_done_and_by_a_run_that_applies_its_changes(
+    memory_lake: Lake, mode: str, marked: bool
+) -> None:
+    store(memory_lake, [20.0])
+    payload = {"device_id": "pump-1", "timestamp": AT + 3600, "temperature": 1.0}
+    line = decodes.line("timestamp_in_future", "stream", "shardId-0:49", payload)
+    key = decodes.put_quarantine(memory_lake, "streamed", line)
+    asked = request(mode=mode, source="quarantine", targets=("table", "hot"))
+    run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
+    run.run()
+    assert memory_lake.store.read(mark_key(key, "run")) is None
+
+    report = close(run)
+
+    assert (report.records.stored, report.records.for_hot) == (1, 1)
+    assert memory_lake.store.read(mark_key(key, "run")) == (b'"shardId-0:49"\n' if marked else None)

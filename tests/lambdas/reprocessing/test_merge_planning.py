@@ -24,6 +24,7 @@ from reprocessing.manifests import (
     merge_prefix,
 )
 from reprocessing.request import Scope
+from reprocessing.sources import sources_of
 from tests.lake import Lake
 from tests.lambdas.optimization import others
 from tests.lambdas.optimization.by_hand import optimize
@@ -202,7 +203,6 @@ def test_where_the_planned_snapshot_has_expired_every_file_is_looked_into(
     run.miss("gone")
     merges.add(memory_lake, "meanwhile", [Row("c", source_object="two")], tmp_path)
     looked_into: list[str] = []
-    sources_of = merge_planning.sources_of
 
     def look(io: Any, path: str, scope: Scope) -> set[str]:
         looked_into.append(path.rsplit("/", 1)[-1])
@@ -248,7 +248,7 @@ def test_a_large_group_is_cut_into_ranges_of_about_as_many_rows(memory_lake: Lak
     rows = [Row(device, AT_MS + number) for device in devices for number in range(4)]
     run.decode(rows)
     (group,) = run.plan().groups
-    size = max(sum(file.bytes for file in files) for files in (group.old, group.staged))
+    size = sum(file.bytes for file in (*group.old, *group.staged))
 
     merge = run.plan(attempt=1, file_bytes=size // 4)
 
@@ -306,11 +306,14 @@ def test_what_a_rewrite_would_not_keep_ends_the_run_only_where_it_is_in_the_way(
     merges.add(memory_lake, "yesterday", [yesterday], tmp_path)
     harm(memory_lake)
 
-    for run_id, changes in (("apply", {}), ("dry", {"mode": "dry_run"})):
+    for mode in ("apply", "dry_run"):
         with pytest.raises(error, match=says):
-            Run(memory_lake, request(TODAY, **changes), tmp_path, run_id).plan()
-    for run_id, changes in (("backtest", {"mode": "backtest"}), ("hot", {"targets": ("hot",)})):
-        Run(memory_lake, request(TODAY, **changes), tmp_path, run_id).plan()
+            Run(memory_lake, request(TODAY, mode=mode), tmp_path, mode).plan()
+    for run_id, asked in (
+        ("backtest", request(TODAY, mode="backtest")),
+        ("hot", request(TODAY, targets=("hot",))),
+    ):
+        Run(memory_lake, asked, tmp_path, run_id).plan()
     early = Run(memory_lake, request(Scope(AT_MS - DAY_MS, AT_MS - DAY_MS + 1)), tmp_path, "early")
     assert old_names(early.plan()) == [["yesterday"]]
 

@@ -29,7 +29,7 @@ def rows(*sources: str) -> st.SearchStrategy[list[Row]]:
     """Rows of these objects; many share a key, and a time of arrival."""
     return st.lists(
         st.builds(
-            lambda key, value, source, later: Row(*key, float(value), source, MOMENTS[-1] + later),
+            lambda key, value, source, later: Row(key[0], key[1], float(value), source, MOMENTS[-1] + later),
             keys,
             st.integers(0, 2),
             st.sampled_from(sources),

@@ -113,6 +113,8 @@ def test_parts_of_a_millisecond_go_to_the_next_one():
         ({"from_": "0001-01-01"}, r"from: .* outside the years"),
         ({"devices": []}, r"devices: \[\] is not a list of something"),
         ({"devices": ["pump 1"]}, r"devices: 'pump 1' can be no device"),
+        ({"devices": ["pump!1"]}, r"devices: 'pump!1' can be no device"),
+        ({"devices": ["pump *"]}, r"devices: 'pump \*' can be no device"),
         ({"devices": [7]}, r"devices: 7 can be no device"),
         ({"devices": ["a"] * 1001}, r"devices: 1001 entries, 1000 at most\. Write globs"),
         ({"source": None}, r"source: missing\. Write one of archive, quarantine"),

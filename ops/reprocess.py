@@ -1,0 +1,112 @@
+"""`python -m ops reprocess`: archived readings once more through today's rules: tried, applied, back-tested, undone."""
+
+import argparse
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from compaction.errors import InvalidInput
+from compaction.store import Store
+from ops import asking, executions, running
+from ops.errors import OpsError
+from ops.pages import open_page
+from ops.reprocess_progress import Watching
+from ops.reprocess_report import did, show_report
+from ops.running import Answer, typed
+from ops.stack import Stack, find
+from reprocessing.manifests import page_key, report_key
+from reprocessing.parsing import parse, run_id
+from sensors.settings import Reprocessing
+
+_ANY = Reprocessing(hot_writers=1, max_rate=1, restore_tier="Standard", restore_days=1)
+"""Stands for the settings of the deployed system, which complete an input and make none right or wrong."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which readings, what is done with them, how, and how that is watched."""
+    parser.description = (
+        "Read archived readings once more by today's rules and decoder. Without --apply it is a dry run: it reports "
+        "what would change, and changes nothing. Shows the progress and then the report; Ctrl-C leaves it running."
+    )
+    asking.add_arguments(parser)
+    runs = parser.add_argument_group("watching and taking back")
+    runs.add_argument(
+        "--follow", nargs="?", const="", metavar="RUN_ID", help="come back to a run; without one, as without the option"
+    )
+    runs.add_argument("--detach", action="store_true", help="start it, say how to watch it, and do not wait")
+    runs.add_argument("--undo", metavar="RUN_ID", help="put back what that run has replaced in the table")
+    runs.add_argument("--open", action="store_true", help="open the report in a browser in the end")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Start, follow or undo a run; 0 when that went well. Raises OpsError when not, or the run failed."""
+    asked = asking.input_of(given)
+    _go_together(given, asked)
+    run_input = None if given.follow else _input(given, asked)
+    stack = find(given.stack)
+    name = given.follow if run_input is None else running.start(stack, MACHINE, run_input | {"by": _caller(stack)})
+    if given.detach:
+        running.tell_started(given, stack, MACHINE, name)
+        return 0
+    answer = with_report(stack, running.watch(given, stack, MACHINE, name))
+    running.tell(given, answer, show_report)
+    if not given.json and (then := next_step(given, stack, name, answer)):
+        running.tell(given, answer, lambda _: then)
+    if given.open:
+        open_page(stack, page_key(answer["run_id"]))
+    return 0
+
+
+def with_report(stack: Stack, answer: Answer) -> Answer:
+    """All that the report of an execution's run says, and where it is; an undo has none. Raises OpsError without it."""
+    if "undone" in answer:
+        return answer
+    found = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"]).read(report_key(answer["run_id"]))
+    if found is None:
+        raise OpsError(f"The run is done, and its report is gone: {answer['report']}")
+    report: Answer = json.loads(found)
+    return report | {name: answer[name] for name in ("report", "page", "status", "seconds")}
+
+
+def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer) -> str:
+    """What a person may want to type after a run, in a sentence; empty where there is nothing to do."""
+    states = stack.client("stepfunctions")
+    arn = executions.arn_of(stack.outputs[MACHINE.output], name)
+    run_input = json.loads(executions.describe(states, arn)["input"])
+    if answer.get("mode") == "dry_run":
+        options = asking.options_of(run_input | {"mode": "apply"})
+        why = [] if "--note" in options else ["--note", "WHY"]
+        return f"Nothing was changed. To do it:  {typed(given, 'reprocess', *options, *why)}"
+    if answer.get("snapshot_id") is not None:
+        return f"To take it back:  {typed(given, 'reprocess', '--undo', answer['run_id'])}"
+    return ""
+
+
+def _go_together(given: argparse.Namespace, asked: dict[str, Any]) -> None:
+    """Raises OpsError for options of which one leaves no room for another."""
+    if given.undo and asked.keys() - {"note"}:
+        raise OpsError(f"--undo: it takes back what {given.undo} has done, all of it. Leave the other options out.")
+    if given.follow and (asked or given.undo or given.detach):
+        raise OpsError(f"--follow: {given.follow} is a run that has been asked for. Leave the other options out.")
+    if given.detach and (given.open or given.follow is not None):
+        raise OpsError("--detach: it does not wait for the end. Leave --open and --follow out.")
+
+
+def _input(given: argparse.Namespace, asked: dict[str, Any]) -> dict[str, Any]:
+    """The execution's input. Raises OpsError naming the option that is wrong."""
+    try:
+        if given.undo:
+            return {"undo": run_id("undo", given.undo), **asked}
+        run_input = asking.completed(asked, datetime.now(UTC))
+        parse(run_input, _ANY)
+    except InvalidInput as error:
+        raise OpsError(asking.as_option(str(error))) from None
+    return run_input
+
+
+def _caller(stack: Stack) -> str:
+    """Who asks: the user or role of the credentials, and its session."""
+    return str(stack.client("sts").get_caller_identity()["Arn"])
+
+
+MACHINE = running.Machine("reprocess", "ReprocessStateMachineArn", show_report, did, asking.options_of, Watching)

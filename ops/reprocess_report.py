@@ -1,0 +1,140 @@
+"""What a reprocessing has found and changed, told to people: its execution's answer and its `report.json` together."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import RenderableType
+
+from ops.figures import age, count, facts, size
+from ops.running import Answer
+
+_MODES = {"dry_run": "dry run", "apply": "reprocessing", "backtest": "back-test"}
+_OUTCOMES = {"applied": "applied", "looked": "nothing was changed", "refused": "refused, nothing was changed"}
+_METRICS = 5  # those that differ most; the page has more
+
+
+def did(answer: Answer) -> str:
+    """What a run did, in a line."""
+    if "undone" in answer:
+        return f"undone: {_undone(answer['undone'])}"
+    return f"{_MODES[answer['mode']]}: {_differences(answer) or 'nothing differs'}"
+
+
+def show_report(answer: Answer) -> RenderableType:
+    """The run's report in short, and where it is."""
+    if "undone" in answer:
+        rows = {"run": answer["run_id"], "table": _undone(answer["undone"]), "hot table": answer["undone"]["hot_table"]}
+        return facts(f"undone in {age(answer['seconds'])}", rows)
+    title = f"{_MODES[answer['mode']]} of {age(answer['duration_s'])}: {_OUTCOMES[answer['outcome']]}"
+    return facts(title, dict(_facts(answer)))
+
+
+def _facts(report: Answer) -> Iterator[tuple[str, str]]:
+    yield "run", report["run_id"]
+    yield "asked", _asked(report["request"])
+    yield "note", report["request"]["note"]
+    yield "found", _found(report["found"])
+    yield "records", _records(report["records"])
+    yield "readings", _readings(report["readings"])
+    if report["metrics"]:
+        yield "values", "; ".join(_metrics(report["metrics"]))
+    yield "alarms", _alarms(report)
+    if report["snapshot_id"]:
+        written = report["written"]
+        files = f"{count(written['files_replaced'], 'file')} replaced by {written['files_written']:,}"
+        yield "table", f"snapshot {report['snapshot_id']}: {files}"
+    if hot := report["hot"]:
+        yield "hot table", _hot(hot)
+    if report["refused"]:
+        yield "refused", f"{report['refused']['error']}: {report['refused']['cause']}"
+    estimate = report["estimate"]
+    if estimate["thaw"]["objects"] or estimate["thaw"]["refused"]:
+        yield "to restore", _thaw(estimate["thaw"])
+    duration = "" if report["mode"] == "apply" else f", {age(estimate['seconds'])} when applied"
+    yield "cost", f"about ${estimate['cost_usd']:,.4f}{duration}"
+    if "page" in report:
+        yield "report", report["page"]
+
+
+def _asked(request: Answer) -> str:
+    scope = request["scope"]
+    told = [f"{_moment(scope['start_ms'])} to {_moment(scope['end_ms'])}"]
+    told.append(", ".join(scope["devices"]) if scope.get("devices") else "all devices")
+    if request.get("failed_tasks_of"):
+        told.append(f"failed tasks of {request['failed_tasks_of']}")
+    elif request["source"] == "quarantine":
+        told.append(f"quarantine ({', '.join(request.get('reasons') or ['all reasons'])})")
+    return f"{'; '.join(told)}; for {' and '.join(request['targets'])}"
+
+
+def _found(found: Answer) -> str:
+    told = [f"{count(found['objects'], 'object')}, {size(found['bytes'])}"]
+    notes = {
+        "outside": "outside the hours of arrival",
+        "waiting": "not compacted yet",
+        "missing": "missing",
+        "frozen": f"frozen ({size(found['frozen_bytes'])})",
+    }
+    return "; ".join([*told, *(f"{found[name]:,} {text}" for name, text in notes.items() if found[name])])
+
+
+def _thaw(thaw: Answer) -> str:
+    told = f"{count(thaw['objects'], 'object')}, {size(thaw['bytes'])}, up to {age(thaw['hours'] * 3600)}, about "
+    refused = f"; {thaw['refused']:,} cannot be restored by this tier" if thaw["refused"] else ""
+    return f"{told}${thaw['cost_usd']:,.4f}{refused}"
+
+
+def _records(records: Answer) -> str:
+    parts = {"stored": "stored", "duplicate": "duplicate", "quarantined": "quarantined", "outside": "outside the range"}
+    told = " + ".join(f"{records[name]:,} {text}" for name, text in parts.items() if records[name] or name == "stored")
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in records["by_reason"].items())
+    return f"{records['records']:,} = {told}" + (f" ({reasons})" if reasons else "")
+
+
+def _readings(readings: Answer) -> str:
+    told = f"{readings['before']:,} before, {readings['after']:,} after: {_differences(readings) or 'nothing differs'}"
+    causes = ", ".join(f"{cause} {number:,}" for cause, number in readings["vanished_by"].items())
+    return f"{told} ({causes})" if causes else told
+
+
+def _differences(readings: Answer) -> str:
+    """How the readings after differ from those before; empty when they do not."""
+    kinds = {"changed": "changed", "added": "added", "vanished": "gone"}
+    return ", ".join(f"{readings[name]:,} {text}" for name, text in kinds.items() if readings[name])
+
+
+def _metrics(metrics: dict[str, Any]) -> Iterator[str]:
+    order = sorted(metrics.items(), key=lambda one: -sum(one[1][name] for name in ("changed", "appeared", "gone")))
+    for name, change in order[:_METRICS]:
+        kinds = [f"{change[kind]:,} {kind}" for kind in ("changed", "appeared", "gone") if change[kind]]
+        by = f" by up to {change['largest']:,.6g}" if change["changed"] else ""
+        yield f"{name} {', '.join(kinds)}{by}"
+    if len(order) > _METRICS:
+        yield f"{len(order) - _METRICS:,} more metrics"
+
+
+def _alarms(report: Answer) -> str:
+    told = f"{report['alarms_before']['total']:,} before, {report['alarms_after']['total']:,} after"
+    if report["alarms_given"] is not None:
+        told += f", {report['alarms_given']['total']:,} by the given thresholds"
+    alerts = report["alerts"]
+    return told + (f"; {count(alerts['sent'], 'alert')} sent" if alerts["sent"] else "; no alert was sent")
+
+
+def _hot(hot: Answer) -> str:
+    notes = {"unchanged": "already right", "newer": "newer there", "expired": "past their time"}
+    told = [f"{hot[name]:,} {text}" for name, text in notes.items() if hot[name]]
+    return ", ".join([f"{count(hot['written'], 'item')} written", *told])
+
+
+def _undone(undone: Answer) -> str:
+    out, back = (
+        f"{count(undone[f'rows_{what}'], 'row')} in {count(undone[f'files_{what}'], 'file')}"
+        for what in ("removed", "restored")
+    )
+    return f"{out} taken out, {back} put back"
+
+
+def _moment(epoch_ms: int) -> str:
+    return f"{datetime.fromtimestamp(epoch_ms / 1000, UTC):%Y-%m-%d %H:%M}"
