@@ -123,8 +123,8 @@ def _alarms(report: Answer) -> str:
 
 
 def _hot(hot: Answer) -> str:
-    notes = {"unchanged": "already right", "newer": "newer there", "expired": "past their time"}
-    told = [f"{hot[name]:,} {text}" for name, text in notes.items() if hot[name]]
+    notes = {"unchanged": "already right", "newer": "newer there", "expired": "past their time", "refused": "refused"}
+    told = [f"{hot[name]:,} {text}" for name, text in notes.items() if hot.get(name)]
     return ", ".join([f"{count(hot['written'], 'item')} written", *told])
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from alerting import publish
 from compaction.errors import FileMismatch, ResultMissing
@@ -76,14 +77,14 @@ class Closer(msgspec.Struct, frozen=True):
         plan = read_plan(store, run_id)
         committed = _committed(store, plan, ending)
         results = Results(store, plan, committed.merge_id if committed else ending.merge_id)
-        sums = results.sums(ending.merge_id)
+        sums = results.sums(None if ending.refused else ending.merge_id)
         report = self._report(plan, ending, committed, sums, store)
         curves = self._curves(plan, sums, results)
         page = render(report, curves, {name: metric.unit for name, metric in self.settings.metrics.items()})
         store.write(page_key(run_id), page.encode())
-        if report.outcome == "applied":
+        if report.outcome == "applied" and not (report.hot and report.hot.refused):
             mark(store, plan, "stream")
-        store.write(ledger_key(run_id), msgspec.json.encode(_entry(report)))
+        _enter(store, report)
         self.release()
         store.write(report_key(run_id), msgspec.json.encode(report))
         return report
@@ -155,6 +156,16 @@ def _window(scope: Scope, sums: Sums) -> Scope:
 
 def _seconds(start: str, end: str) -> int:
     return max(0, (from_text(end) or 0) - (from_text(start) or 0)) // 1000
+
+
+def _enter(store: Store, report: Report) -> None:
+    """The run's line in the ledger; that it was undone before it came to its end stays in it."""
+    entry = _entry(report)
+    body = store.read(ledger_key(report.run_id))
+    known = msgspec.json.decode(body, type=LedgerEntry) if body else None
+    if known is not None and known.undone is not None:
+        entry = replace(entry, outcome="undone", undone=known.undone)
+    store.write(ledger_key(report.run_id), msgspec.json.encode(entry))
 
 
 def _entry(report: Report) -> LedgerEntry:

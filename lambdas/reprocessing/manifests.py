@@ -324,6 +324,10 @@ class MergeResult(msgspec.Struct, frozen=True):
     changes: Changes
 
 
+REFUSALS_LISTED = 20
+"""Of readings that DynamoDB never takes: the first of a task, and of a run."""
+
+
 class HotRefusal(msgspec.Struct, frozen=True):
     """A reading that DynamoDB never takes, and its words."""
 

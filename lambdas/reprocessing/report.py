@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from reprocessing.costs import Estimate
-from reprocessing.manifests import Alarms, MetricChange, Series
+from reprocessing.manifests import Alarms, HotRefusal, MetricChange, Series
 from reprocessing.request import Mode, Request
 
 Outcome = Literal["applied", "looked", "refused"]
@@ -88,12 +88,14 @@ class Others(msgspec.Struct, frozen=True):
 
 
 class Hot(msgspec.Struct, frozen=True):
-    """What became of readings for the hot table, see `manifests.HotResult`."""
+    """What became of readings for the hot table, see `manifests.HotResult`; `refusals` are the first of the refused."""
 
     written: int
     unchanged: int
     newer: int
     expired: int
+    refused: int = 0
+    refusals: tuple[HotRefusal, ...] = ()
 
 
 class Written(msgspec.Struct, frozen=True):

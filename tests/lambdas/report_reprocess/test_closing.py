@@ -1,5 +1,7 @@
 """The end of a run: what its report says, and what is done besides, whatever comes in between."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -7,10 +9,11 @@ from msgspec.structs import replace
 from compaction.errors import ResultMissing
 from reprocessing.errors import FewerReadings
 from reprocessing.manifests import LedgerEntry, MetricChange, Series, ledger_key, mark_key, page_key, report_key
-from reprocessing.report import Alerts, Day, Device, Found, Readings, Records, Refusal, Report, Written
+from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
 from sensors.settings import Limits, Threshold
+from sensors.times import iso_ms
 from tests.lake import AT, Lake, reading
-from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
+from tests.lambdas.report_reprocess.closing import NOW, Run, Topic, close, store, write_hot
 from tests.lambdas.reprocessing import decodes
 from tests.lambdas.reprocessing.harness import request
 
@@ -201,8 +204,53 @@ def test_lines_of_the_stream_are_marked_when_all_is_done_and_by_a_run_that_appli
     run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
     run.run()
     assert memory_lake.store.read(mark_key(key, "run")) is None
+    write_hot(run)
 
     report = close(run)
 
     assert (report.records.stored, report.records.for_hot) == (1, 1)
     assert memory_lake.store.read(mark_key(key, "run")) == (b'"shardId-0:49"\n' if marked else None)
+
+
+def test_what_the_hot_table_has_refused_is_told_and_its_lines_are_not_marked(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0])
+    line = decodes.line("timestamp_in_future", "stream", "shardId-0:49", reading(at=AT + 3600))
+    key = decodes.put_quarantine(memory_lake, "streamed", line)
+    asked = request(source="quarantine", targets=("hot",))
+    run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
+    run.run()
+    write_hot(run, written=0, refused=1)
+
+    assert close(run).hot == Hot(0, 0, 0, 0, refused=1)
+
+    assert memory_lake.store.read(mark_key(key, "run")) is None
+
+
+@pytest.mark.parametrize("counts", [None, {"done": False, "written": 3}])
+def test_a_run_that_is_not_done_with_the_hot_table_is_not_closed(
+    memory_lake: Lake, counts: dict[str, Any] | None
+) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, asked=request(targets=("table", "hot")))
+    run.run()
+    if counts is not None:
+        write_hot(run, **counts)
+
+    with pytest.raises(ResultMissing, match=r"The hot table's part of run run .*task"):
+        close(run)
+
+    assert memory_lake.store.read(report_key("run")) is None
+
+
+def test_that_a_run_was_undone_before_its_end_stays_in_the_ledger(memory_lake: Lake) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, asked=request(targets=("table", "hot")))
+    run.run()
+    run.undo()
+    write_hot(run)
+
+    close(run)
+
+    entry = msgspec.json.decode(memory_lake.store.read(ledger_key("run")) or b"", type=LedgerEntry)
+    assert (entry.outcome, entry.undone and entry.undone.note) == ("undone", "a mistake")
+    assert entry.finished_at == iso_ms(int(NOW.timestamp() * 1000))

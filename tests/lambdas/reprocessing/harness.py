@@ -187,8 +187,11 @@ class Reprocessing:
         lake = self.lake
         settings = self.settings
         merger = Merger(lake.s3, lake.processed, lake.partition_by, FILE_BYTES, self.rules, settings.metrics)
-        tasks = self._lines(merge_plan_key(self.run_id, self.merge_id), MergeTask)
-        return [merger.merge(self.run_id, self.merge_id, task) for task in tasks]
+        return [merger.merge(self.run_id, self.merge_id, task) for task in self.merge_tasks()]
+
+    def merge_tasks(self) -> list[MergeTask]:
+        """The tasks of the merge, which are those for the hot table too."""
+        return self._lines(merge_plan_key(self.run_id, self.merge_id), MergeTask)
 
     def commit(self) -> Committed:
         """What `commit_reprocess` does."""
