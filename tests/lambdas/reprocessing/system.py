@@ -4,11 +4,12 @@ import base64
 import gzip
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
+from compaction.hours import Window
 from process_readings.batch import Processor
 from process_readings.writing import Outcome, Puts
 from reprocessing.report import Report
@@ -83,6 +84,13 @@ class System:
 
     def compact(self, task_bytes: int = 10**9) -> None:
         self.lake.run(f"compact-{self._next('compact')}", task_bytes)
+
+    def compact_until(self, hour: datetime) -> None:
+        """Compact at a later time than that of all else: what has arrived in this hour too."""
+        name = f"compact-{self._next('compact')}"
+        self.lake.planner().plan(name, Window(None, hour + timedelta(hours=1)))
+        self.lake.write(name)
+        self.lake.commit(name)
 
     def optimize(self) -> None:
         Upkeep(self.lake).run(f"optimize-{self._next('optimize')}")
