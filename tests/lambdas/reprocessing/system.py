@@ -45,12 +45,13 @@ class System:
         self.states = MemoryStates()
         self.hot_table = MemoryDynamoDB(self.lake.s3.effects, HOT_TABLE, ("device_id", "timestamp"))
         self._numbers = {"archived": 0, "streamed": 0, "compact": 0, "optimize": 0, "reprocess": 0}
+        self.settings = local_settings()
         self.deploy(metrics)
 
     def deploy(self, metrics: dict[str, Metric] | None = None, limits: Limits | None = None) -> None:
         """Give all functions other settings."""
         self.settings = msgspec.structs.replace(
-            local_settings(),
+            self.settings,
             decoding=limits or self.lake.limits,
             metrics=self.settings.metrics if metrics is None else metrics,
             lake=LakeSettings(self.lake.partition_by),

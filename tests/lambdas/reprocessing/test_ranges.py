@@ -221,6 +221,21 @@ def test_objects_that_wait_for_compaction_are_stored_by_it_alone_and_by_the_hot_
     assert rows(made) == [("a", 0, 2.0), ("a", 1, 2.0)]
 
 
+def test_what_waits_for_compaction_is_no_news_to_a_run_for_the_hot_table_alone() -> None:
+    made = System(metrics=METRICS)
+    made.arrive(sent("a", 0, temperature=2.0))
+    made.compact()
+    made.arrive([*sent("a", 1, temperature=3.0), *sent("b", 1, temperature=3.0)])  # alarms, and alerts at that time
+    before = hot(made)
+    run = made.execution(asked(0, 2, targets=("hot",), alerts="send"))
+
+    report = run.whole()
+
+    assert hot(made) == before == [("a", 0, 2.0), ("a", 1, 3.0), ("b", 1, 3.0)]
+    assert (report.found.waiting, counts(report), report.alerts.new) == (1, (1, 1, 0, 0, 0), 0)
+    assert run.topic.messages == []
+
+
 def test_objects_that_are_gone_stop_a_run_that_is_not_told_otherwise() -> None:
     made = system(sent("a", 0), sent("b", 0))
     gone = sorted(made.lake.s3.buckets[made.lake.raw])[0]
