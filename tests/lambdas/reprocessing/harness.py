@@ -48,7 +48,7 @@ def request(scope: Scope = TODAY, **changes: Any) -> Request:
 
 
 class Reprocessing:
-    """One run and its execution, which has the same name. Each step can be taken again."""
+    """One run, and an execution of the same name, unless it carries another's run on. Each step can be taken again."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Reprocessing:
         states: MemoryStates | None = None,
     ) -> None:
         self.lake = lake
-        self.run_id = run_id
+        self.run_id = self.execution = run_id
         self.request = asked or request()
         self.limits = limits or Limits()
         self.states = states or MemoryStates()
@@ -94,12 +94,10 @@ class Reprocessing:
         return self.commit()
 
     def plan(self) -> Plan:
-        """What `plan_reprocess` does; another run of the same request is not carried on."""
+        """What `plan_reprocess` does: unless a request is `fresh`, an unfinished run of the same one is carried on."""
         lake = self.lake
-        planner = Planner(
-            lake.s3, lake.raw, lake.store, lake.lake_table(), self.settings, self._claims(self.run_id), lake.now()
-        )
-        planner.plan(Execution(self.run_id, STARTED_AT), self.request)
+        planner = Planner(lake.s3, lake.raw, lake.store, lake.lake_table(), self.settings, self.claims(), lake.now())
+        self.run_id = planner.plan(Execution(self.execution, STARTED_AT), self.request)["run_id"]
         return read_plan(lake.store, self.run_id)
 
     def decode(self) -> list[DecodeResult]:
@@ -127,7 +125,7 @@ class Reprocessing:
 
     def commit(self) -> Committed:
         """What `commit_reprocess` does."""
-        claims = self._claims(self.run_id)
+        claims = self.claims()
         publisher = Publisher(
             self.lake.store,
             self.lake.lake_table(),
@@ -141,7 +139,7 @@ class Reprocessing:
     def undo(self, execution: str = "undo") -> Undone:
         """What `undo_reprocess` does in an execution of its own, once the run's is over."""
         self.states.set(self.run_id, "SUCCEEDED")
-        claims = self._claims(execution)
+        claims = self.claims(execution)
         undoer = Undoer(
             self.lake.store,
             self.lake.lake_table(),
@@ -152,8 +150,10 @@ class Reprocessing:
         )
         return undoer.undo(Wish(self.run_id, execution, STARTED_AT, "a mistake", "me"))
 
-    def _claims(self, execution: str) -> Claims:
-        return Claims(self.lake.store, self.states, self.states.start(execution), sleep=lambda _: None)
+    def claims(self, execution: str | None = None) -> Claims:
+        """What an execution, this one unless another is named, has its range by."""
+        arn = self.states.start(execution or self.execution)
+        return Claims(self.lake.store, self.states, arn, sleep=lambda _: None)
 
     @property
     def settings(self) -> FunctionSettings:
