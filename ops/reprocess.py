@@ -15,7 +15,7 @@ from ops.reprocess_report import did, show_report
 from ops.running import Answer, typed
 from ops.stack import Stack, find
 from reprocessing.manifests import page_key, report_key
-from reprocessing.parsing import parse
+from reprocessing.parsing import parse, run_id
 from sensors.settings import Reprocessing
 
 _ANY = Reprocessing(hot_writers=1, max_rate=1, restore_tier="Standard", restore_days=1)
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what would change, and changes nothing. Shows the progress and then the report; Ctrl-C leaves it running."
     )
     asking.add_arguments(parser)
-    runs = parser.add_argument_group("runs")
+    runs = parser.add_argument_group("watching and taking back")
     runs.add_argument(
         "--follow", nargs="?", const="", metavar="RUN_ID", help="come back to a run; without one, as without the option"
     )
@@ -94,10 +94,10 @@ def _go_together(given: argparse.Namespace, asked: dict[str, Any]) -> None:
 
 def _input(given: argparse.Namespace, asked: dict[str, Any]) -> dict[str, Any]:
     """The execution's input. Raises OpsError naming the option that is wrong."""
-    if given.undo:
-        return {"undo": given.undo, **asked}
-    run_input = asking.completed(asked, datetime.now(UTC))
     try:
+        if given.undo:
+            return {"undo": run_id("undo", given.undo), **asked}
+        run_input = asking.completed(asked, datetime.now(UTC))
         parse(run_input, _ANY)
     except InvalidInput as error:
         raise OpsError(asking.as_option(str(error))) from None

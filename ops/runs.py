@@ -120,5 +120,7 @@ def _facts(found: Answer) -> Iterator[tuple[str, str]]:
         yield f"task {failed['task_id']}", f"{failed['error']}: {failed['cause']}"
     ledger = found["ledger"] or {}
     yield from ((name, str(ledger[name])) for name in ("by", "note", "outcome", "snapshot_id") if ledger.get(name))
+    if undone := ledger.get("undone"):
+        yield "undone", f"{hour(undone['at'])} by {undone['by']}" + (f": {undone['note']}" if undone["note"] else "")
     if others := [name for name in ledger.get("executions", ()) if name != found["run_id"]]:
         yield "carried on by", ", ".join(others)

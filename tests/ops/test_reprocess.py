@@ -125,6 +125,7 @@ def test_the_report_is_opened_in_a_browser(
         (f"{RANGE} --max-rate 0", "--max-rate: 0 is out of bounds"),
         (f"{RANGE} --restore-days 0", "--restore-days: 0 is out of bounds"),
         (f"{RANGE} --backtest missing.toml", "--backtest: missing.toml cannot be read"),
+        ("reprocess --undo 'no run'", "--undo: 'no run' is no run"),
         ("reprocess --undo first --apply", "--undo: it takes back what first has done, all of it"),
         ("reprocess --follow first --devices a", "--follow: first is a run that has been asked for"),
         (f"{RANGE} --detach --open", "--detach: it does not wait"),

@@ -11,7 +11,13 @@ from reprocessing.manifests import ledger_key
 from tests.lake import Lake
 from tests.ops.reprocessed import ANSWER, REPORT, UNDONE
 
-LEDGER = {"run_id": "first", "by": "arn:aws:iam::1:user/ann", "note": "too strict", "executions": ["first", "second"]}
+LEDGER = {
+    "run_id": "first",
+    "by": "arn:aws:iam::1:user/ann",
+    "note": "too strict",
+    "executions": ["first", "second"],
+    "undone": {"by": "arn:aws:iam::1:user/bob", "at": "2026-11-21T09:00:00+00:00", "note": "it was right"},
+}
 
 
 def call(capsys: pytest.CaptureFixture[str], line: str) -> dict[str, Any]:
@@ -53,7 +59,14 @@ def test_people_see_who_wanted_it_who_carried_it_on_and_its_report(
     assert main(["runs", "first"]) == 0
 
     told = capsys.readouterr().out
-    for text in ("no longer known", "arn:aws:iam::1:user/ann", "too strict", "second", "10 changed, 14 added, 4 gone"):
+    for text in (
+        "no longer known",
+        "arn:aws:iam::1:user/ann",
+        "too strict",
+        "2026-11-21 09:00 by arn:aws:iam::1:user/bob: it was right",
+        "second",
+        "10 changed, 14 added, 4 gone",
+    ):
         assert text in told
 
 

@@ -1,47 +1,28 @@
-"""Executions of the state machine `reprocess`, with all of its states, on an AWS in memory."""
+"""Executions of the state machine `reprocess`, state by state, on an AWS in memory that they share."""
 
 import copy
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
-
-import msgspec
 
 from optimization.errors import FilesReplaced
-from reprocessing.closing import Closer, Ending
 from reprocessing.errors import FewerReadings
-from reprocessing.hot import HotWriter
-from reprocessing.manifests import MergeTask, merge_plan_key
-from reprocessing.report import Refusal
 from reprocessing.request import Request
 from reprocessing.restoring import Restorer
 from sensors.hot_items import TIME_KEY
 from sensors.settings import Limits
 from tests.faults import copy_of
 from tests.lake import Lake
-from tests.lambdas.report_reprocess.closing import TOPIC, Run, Topic
-from tests.lambdas.write_hot_table.conftest import Clock
-from tests.memory_aws import Effects, MemoryStates
+from tests.lambdas.report_reprocess.closing import Run
+from tests.lambdas.reprocessing.harness import HOT_TABLE
+from tests.memory_aws import MemorySns, MemoryStates
 from tests.memory_dynamodb import MemoryDynamoDB
 
 Meanwhile = Callable[[Lake], object]
 
 
-class Alerts(Topic):
-    """The topic that alerts go to; each batch is a side effect."""
-
-    def __init__(self, effects: Effects) -> None:
-        super().__init__()
-        self._effects = effects
-
-    def publish_batch(self, **request: Any) -> dict[str, Any]:
-        answer: dict[str, Any] = self._effects.make("publish alerts", lambda: Topic.publish_batch(self, **request))
-        return answer
-
-
 class Site:
-    """What executions have in common: a lake, a hot table, a topic, and who of them runs. All effects are counted.
+    """A lake, a hot table, a topic, and who of the executions runs. All side effects are counted together.
 
     `meanwhile` are things that others do to the lake, each once, before the first execution enters a state.
     """
@@ -49,8 +30,8 @@ class Site:
     def __init__(self, lake: Lake) -> None:
         effects = lake.s3.effects
         self.lake = lake
-        self.hot = MemoryDynamoDB(effects, "hot", ("device_id", TIME_KEY))
-        self.alerts = Alerts(effects)
+        self.hot = MemoryDynamoDB(effects, HOT_TABLE, ("device_id", TIME_KEY))
+        self.topic = MemorySns(effects)
         self.states = MemoryStates()
         self.meanwhile: dict[str | None, Meanwhile] = {}
 
@@ -58,7 +39,7 @@ class Site:
         """One of its own as this is, with no side effect counted yet."""
         other = Site(copy_of(self.lake))
         other.hot.items = dict(self.hot.items)
-        other.alerts.messages = list(self.alerts.messages)
+        other.topic.messages = list(self.topic.messages)
         other.states = copy.deepcopy(self.states)
         other.meanwhile = dict(self.meanwhile)
         return other
@@ -89,9 +70,11 @@ class Execution:
         self.site = site
         self.name = name
         self.undoes = undoes
-        self.run = Run(site.lake, undoes or name, asked, limits, site.states)
+        self.run = Run(site.lake, undoes or name, asked, limits, site.states, site.hot)
+        self.run.topic = site.topic
         self.state: str | None = "undo" if undoes else "plan"
         self._attempt = 1
+        self._refused: FewerReadings | None = None
 
     @property
     def place(self) -> tuple[str | None, str, str, int]:
@@ -100,10 +83,9 @@ class Execution:
 
     def on(self, site: Site) -> "Execution":
         """The execution as far as it is, on a copy of its site."""
-        other = copy.copy(self)
-        other.site = site
-        other.run = Run(site.lake, self.run.execution, self.run.request, self.run.limits, site.states)
+        other = Execution(site, self.name, self.run.request, self.run.limits, self.undoes)
         other.run.run_id, other.run.merge_id = self.run.run_id, self.run.merge_id
+        other.state, other._attempt, other._refused = self.state, self._attempt, self._refused
         return other
 
     def drive(self) -> None:
@@ -123,10 +105,10 @@ class Execution:
         self.run.undo(self.name)
 
     def _plan(self) -> str:
-        plan = self.run.plan()
-        return "restore" if plan.frozen and plan.request.mode != "dry_run" else "decode"
+        return "restore" if self.run.plan().frozen else "decode"
 
     def _restore(self) -> str:
+        """One look, and the wait after it."""
         lake = self.site.lake
         look = Restorer(lake.s3, lake.raw, lake.processed).look(self.run.run_id, lake.now(), lambda: 600)
         if look["waiting"]:
@@ -152,33 +134,13 @@ class Execution:
             self._attempt += 1
             return "plan_merge"
         except FewerReadings as why:
-            self._refused = Refusal("FewerReadings", str(why))
-            return "report_refusal"
-        return "hot" if "hot" in self.run.request.targets else "report"
+            self._refused = why
+            return "report"
+        return "write_hot" if "hot" in self.run.request.targets else "report"
 
-    def _hot(self) -> str:
-        run, lake = self.run, self.site.lake
-        hot_table = run.settings.hot_table
-        clock = Clock()
-        writer = HotWriter(
-            lake.s3, lake.processed, self.site.hot, "hot", hot_table, lake.partition_by, 1, clock, clock.sleep
-        )
-        for line in lake.store.lines(merge_plan_key(run.run_id, run.merge_id)) or ():
-            task = msgspec.json.decode(line, type=MergeTask)
-            is_done = False
-            while not is_done:
-                is_done = writer.write(run.run_id, run.merge_id, task, lake.now().timestamp(), lambda: 600).done
+    def _write_hot(self) -> str:
+        self.run.write_hot()
         return "report"
 
     def _report(self) -> None:
-        self._close(None)
-
-    def _report_refusal(self) -> None:
-        self._close(self._refused)
-
-    def _close(self, refused: Refusal | None) -> None:
-        run, lake = self.run, self.site.lake
-        closer = Closer(
-            lake.s3, lake.processed, run.settings, self.site.alerts, TOPIC, run.claims().release, lake.now()
-        )
-        closer.close(run.run_id, Ending(self.name, run.merge_id, refused))
+        self.run.report(self._refused)

@@ -68,7 +68,7 @@ def outcome(site: Site) -> Outcome:
         held=held,
         claims=list(lake.store.keys(CLAIMS_PREFIX)),
         said=[*said, *_said(lake, RUNS_PREFIX, "/undone.json")],
-        alerts={message["alert_id"] for message in site.alerts.messages},
+        alerts={message["alert_id"] for message in site.topic.messages},
     )
 
 
@@ -145,7 +145,7 @@ def _held(site: Site) -> tuple[Any, ...]:
     objects = dict(site.lake.s3.buckets[site.lake.processed])
     claims = [objects.pop(key) for key in list(objects) if key.startswith(CLAIMS_PREFIX)]
     archived = site.lake.s3.buckets[site.lake.raw]
-    return len(claims), objects, archived, site.lake.glue.tables, site.hot.items, site.alerts.messages, site.meanwhile
+    return len(claims), objects, archived, site.lake.glue.tables, site.hot.items, site.topic.messages, site.meanwhile
 
 
 def redriven(execution: Execution, reached: list[Execution]) -> bool:
@@ -179,7 +179,7 @@ def test_the_matrix_has_every_kind_of_side_effect() -> None:
     kinds = {"/drafts/", "plan.json", "requests/", "put ledger/reprocess/claims", "restore ", "restoring.json"}
     kinds |= {"put staging/", "resolved/", "decoded/", "groups/", "merges/01", "merges/02", "-reprocessed.parquet"}
     kinds |= {".avro", ".metadata.json", "update table", "put quarantine/", "put ledger/quarantine/", "committed.json"}
-    kinds |= {"put item", "hot/", "publish alerts", "report.html", "put ledger/reprocess/run", "report.json"}
+    kinds |= {"put item", "hot/", "publish to ", "report.html", "put ledger/reprocess/run", "report.json"}
     kinds |= {"-undone-", "delete ledger/quarantine/", "delete quarantine/", "undone.json", "delete ledger/reprocess"}
 
     assert not [kind for kind in kinds if not any(kind in name for name in names)]
