@@ -214,7 +214,6 @@ class Reprocessing:
             dynamodb=self.hot_table,
             table=HOT_TABLE,
             hot_table=settings.hot_table,
-            partition_by=lake.partition_by,
             writers=settings.reprocessing.hot_writers,
             clock=clock,
             sleep=clock.sleep,
