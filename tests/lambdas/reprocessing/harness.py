@@ -92,7 +92,7 @@ class Reprocessing:
         self.lake = lake
         self.execution = self.run_id = run_id
         self.request = asked or request()
-        self.limits = limits or Limits()
+        self.limits = limits or lake.limits
         self.states = states or MemoryStates()
         effects = lake.s3.effects if isinstance(lake.s3, MemoryS3) else Effects()
         self.hot_table = hot_table or MemoryDynamoDB(effects, HOT_TABLE, ("device_id", "timestamp"))
@@ -171,9 +171,16 @@ class Reprocessing:
 
     def decode(self) -> list[DecodeResult]:
         """What `decode_objects` does for each task."""
-        lake = self.lake
+        lake, settings = self.lake, self.settings
         decoder = Decoder(
-            lake.s3, lake.raw, lake.processed, self.rules, self.limits, lake.metrics, lake.partition_by, FILE_BYTES
+            s3=lake.s3,
+            raw_bucket=lake.raw,
+            processed_bucket=lake.processed,
+            rules=self.rules,
+            limits=settings.decoding,
+            metrics=tuple(settings.metrics),
+            partition_by=lake.partition_by,
+            file_bytes=FILE_BYTES,
         )
         return [decoder.decode(self.run_id, task) for task in self._lines(tasks_key(self.run_id), DecodeTask)]
 
@@ -216,7 +223,6 @@ class Reprocessing:
             dynamodb=self.hot_table,
             table=HOT_TABLE,
             hot_table=settings.hot_table,
-            partition_by=lake.partition_by,
             writers=settings.reprocessing.hot_writers,
             clock=clock,
             sleep=clock.sleep,
@@ -264,7 +270,7 @@ class Reprocessing:
     def settings(self) -> FunctionSettings:
         """The settings of the lake and of these limits."""
         return msgspec.structs.replace(
-            _settings(),
+            local_settings(),
             decoding=self.limits,
             metrics={name: Metric("unit") for name in self.lake.metrics},
             lake=LakeSettings(self.lake.partition_by),
@@ -280,5 +286,6 @@ class Reprocessing:
 
 
 @functools.cache
-def _settings() -> FunctionSettings:
+def local_settings() -> FunctionSettings:
+    """What the functions of the embedded AWS are deployed with."""
     return msgspec.convert(load("local", {}).model_dump(mode="json"), FunctionSettings)
