@@ -132,8 +132,8 @@ class Report(msgspec.Struct, frozen=True):
     """All of it. Times are ISO-8601, snapshots text, None where nothing was published.
 
     `devices` are those of which most readings differ, `other_devices` all others; `metrics` likewise. Of the alarms,
-    `total` and `by_hour` count all. `estimate` is of a run that applies its changes. `taken_back` is said of a run that was
-    taken back before it came to its report.
+    `total` and `by_hour` count all. `estimate` is of a run that applies its changes. `taken_back` is said of a run that
+    was undone before it came to its report.
     """
 
     run_id: str
