@@ -50,6 +50,12 @@ def _not_reserved(value: str) -> str:
     return value
 
 
+def _not_zero(value: float) -> float:
+    if value == 0:
+        raise ValueError("a scale of 0 would make one value of all")
+    return value
+
+
 Placeholders = AfterValidator(_known_placeholders)
 
 # Patterns and lengths are AWS's; they hold before and after the placeholders are filled in. Four characters of a rule's
@@ -81,6 +87,9 @@ ThingAttribute = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,127}$")]
 
 MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$"), AfterValidator(_not_reserved)]
 """Name of a metric: a column of the Iceberg table and an attribute of the hot table."""
+
+Scale = Annotated[float, Field(allow_inf_nan=False), AfterValidator(_not_zero)]
+"""What values are multiplied with."""
 
 ScheduleExpression = Annotated[str, Field(pattern=r"^(cron|rate)\(.+\)$")]
 

@@ -13,6 +13,7 @@ from config.fields import (
     Model,
     ResourceName,
     RuleName,
+    Scale,
     ScheduleExpression,
     TagValue,
     TopicPrefix,
@@ -147,6 +148,12 @@ class Metric(Model):
 
     unit: str = Field(description="Unit of the values, for people.")
     thresholds: tuple[Threshold, ...] = Field((), description="Limits that raise alerts.")
+    scale: Scale = Field(
+        1.0,
+        description="Calibration: what a device sends, times this, plus `offset`, is what is stored, in the unit, and"
+        " what thresholds are compared with. Readings that are stored already change by a reprocessing.",
+    )
+    offset: float = Field(0.0, allow_inf_nan=False, description="What is added to the scaled value.")
 
 
 class Decoding(Model):

@@ -1,4 +1,4 @@
-"""S3 and Glue in memory, as much of the clients as compaction uses, with a place to make any side effect fail.
+"""S3, Glue and others in memory, as much of the clients as our steps use, with a place to make any side effect fail.
 
 Milliseconds where the embedded AWS takes seconds: for tests that run the compaction hundreds of times.
 """
@@ -8,6 +8,7 @@ import copy
 import hashlib
 import io
 import itertools
+import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -103,6 +104,12 @@ class MemoryS3:
     def freeze(self, bucket: str, key: str, storage_class: str = "GLACIER", restore: str = "") -> None:
         """Have the lifecycle move an object; `restore` is what S3 then says of a copy of it."""
         self.buckets[bucket][key] = self.buckets[bucket][key]._replace(storage_class=storage_class, restore=restore)
+
+    def restore_object(self, *, Bucket: str, Key: str, RestoreRequest: dict[str, Any]) -> None:
+        """Begin to make a copy of a frozen object, which never ends by itself."""
+        storage_class = self.buckets[Bucket][Key].storage_class
+        ongoing = 'ongoing-request="true"'
+        self.effects.make(f"restore {Key}", lambda: self.freeze(Bucket, Key, storage_class, ongoing))
 
     def delete_object(self, *, Bucket: str, Key: str) -> None:
         self.effects.make(f"delete {Key}", lambda: self.buckets[Bucket].pop(Key, None))
@@ -246,6 +253,19 @@ class MemoryStates:
         if status is None:
             raise self.exceptions.ExecutionDoesNotExist({"Error": {"Code": "ExecutionDoesNotExist"}}, "Describe")
         return {"executionArn": executionArn, "status": status}
+
+
+class MemorySns:
+    """A topic: the messages that were published, read."""
+
+    def __init__(self, effects: Effects) -> None:
+        self.effects = effects
+        self.messages: list[dict[str, Any]] = []
+
+    def publish_batch(self, *, TopicArn: str, PublishBatchRequestEntries: list[dict[str, Any]]) -> dict[str, Any]:
+        messages = [json.loads(entry["Message"]) for entry in PublishBatchRequestEntries]
+        self.effects.make(f"publish to {TopicArn}", lambda: self.messages.extend(messages))
+        return {}
 
 
 class MemoryIO(FileIO):

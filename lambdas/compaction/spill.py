@@ -17,6 +17,9 @@ RUN_BYTES = 40_000_000
 _MOST_RUNS = 24  # read side by side, a batch of each in memory; with more, these become one
 _BATCH_BYTES = 2_000_000
 
+ALL_TIMES_MS = 2**62
+"""The length of a partition that has them all: rows are then in order of key, whatever their times."""
+
 Key = tuple[int, str, int]
 
 

@@ -15,7 +15,7 @@ from compaction.identities import Identities
 from compaction.shape import IDENTITY, MAX_FIELDS, VALUE, Row, Shape
 from sensors.decode import METRIC_LIMIT, SMALLEST_METRIC
 from sensors.reading import ATTRIBUTES, MAX_ATTRIBUTE_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRICS, RESERVED_NAMES
-from sensors.settings import Limits
+from sensors.settings import Calibration, Limits
 from sensors.times import MAX_MS, SMALLEST_MS, from_text
 
 _ISO_MS: Final = r"^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$"
@@ -47,6 +47,7 @@ class VectorDecoder:
         self._declared = tuple(metrics)
         self._ahead_ms = pa.scalar(limits.future_tolerance_s * 1000, pa.int64())
         self._late_ms = pa.scalar(-limits.late_after_h * 3_600_000, pa.int64())
+        self._calibrations = limits.calibrations
         self._identities = Identities()
 
     def decode(self, rows: Sequence[Row], shape: Shape, arrived_at_ms: pa.Int64Array) -> Decoded:
@@ -60,6 +61,8 @@ class VectorDecoder:
         columns["device_id"] = self._identities.resolve(named, checks)
         columns |= _attributes(values, checks)
         metrics = _metrics(values, shape, checks)
+        if self._calibrations:
+            _calibrate(metrics, self._calibrations, checks)
         columns |= {name: metrics[name] for name in self._declared if name in metrics}
         others = sorted(metrics.keys() - set(self._declared))
         columns["_ignored_fields"] = _ignored(values, shape, len(rows))
@@ -149,11 +152,9 @@ def _metrics(values: Mapping[str, Any], shape: Shape, checks: list[pa.BooleanArr
         checks.append(pa.repeat(_NO, rows))
         return columns
     together = pc.add(pa.concat_arrays(columns.values()), _ZERO)
-    magnitudes = pc.abs(together)
-    bounds = pc.min_max(magnitudes).as_py()
+    bounds = pc.min_max(pc.abs(together)).as_py()
     if not SMALLEST_METRIC <= bounds["min"] <= bounds["max"] < METRIC_LIMIT:
-        storable = pc.and_(pc.greater_equal(magnitudes, _SMALLEST_METRIC), pc.less(magnitudes, _METRIC_LIMIT))
-        storable = pc.fill_null(pc.or_(storable, pc.equal(together, _ZERO)), True)
+        storable = _storable(together)
         for number in range(len(columns)):
             _require(storable.slice(number * rows, rows), checks)
     columns = {name: together.slice(number * rows, rows) for number, name in enumerate(columns)}
@@ -161,6 +162,20 @@ def _metrics(values: Mapping[str, Any], shape: Shape, checks: list[pa.BooleanArr
         held = reduce(pc.add, (pc.is_valid(column).cast(pa.int32()) for column in columns.values()))
         _require(_between(held, 1, MAX_METRICS), checks)
     return columns
+
+
+def _storable(values: pa.DoubleArray) -> pa.BooleanArray:
+    magnitudes = pc.abs(values)
+    within = pc.and_(pc.greater_equal(magnitudes, _SMALLEST_METRIC), pc.less(magnitudes, _METRIC_LIMIT))
+    return pc.fill_null(pc.or_(within, pc.equal(values, _ZERO)), True)
+
+
+def _calibrate(metrics: Columns, calibrations: Mapping[str, Calibration], checks: list[pa.BooleanArray]) -> None:
+    for name, by in calibrations.items():
+        if name in metrics:
+            calibrated = pc.add(pc.multiply(metrics[name], pa.scalar(by.scale)), pa.scalar(by.offset))
+            metrics[name] = pc.add(calibrated, _ZERO)
+            _require(_storable(metrics[name]), checks)
 
 
 def _add_values(

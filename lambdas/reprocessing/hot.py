@@ -15,10 +15,9 @@ from typing import Any, TypeVar
 import msgspec
 import pyarrow as pa
 
-from compaction.arrange import PARTITION_MS, PartitionBy
 from compaction.errors import ResultMissing
 from compaction.scratch import scratch_folder
-from compaction.spill import SortedRuns
+from compaction.spill import ALL_TIMES_MS, SortedRuns
 from compaction.store import Store
 from optimization.manifests import Key
 from optimization.ranges import KeyRange
@@ -45,7 +44,6 @@ class HotWriter(msgspec.Struct, frozen=True):
     dynamodb: Any
     table: str
     hot_table: HotTable
-    partition_by: PartitionBy
     writers: int
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
@@ -81,9 +79,12 @@ class HotWriter(msgspec.Struct, frozen=True):
         return Settler(table, Items(self.hot_table), plan.run_id, iso_ms(started_ms))
 
     def _rows(self, group: MergeGroup, keys: KeyRange, folder: Path) -> Iterator[pa.Table]:
-        """The readings of the range in order of key, each identity once: the last received (see `arrange`)."""
+        """The readings of the range in order of key, each once: the last received (see `arrange`).
+
+        Of a day too whose partitions are hours now: `HotResult.after` is a key, before which all is done.
+        """
         schema = rows_schema(group.metrics)
-        runs = SortedRuns(folder, PARTITION_MS[self.partition_by], lambda _: None)
+        runs = SortedRuns(folder, ALL_TIMES_MS, lambda _: None)
         for copy in copies(self.s3, self.bucket, group.hot, keys, folder):
             for batch in rows(copy, keys, schema):
                 runs.add(batch)

@@ -10,7 +10,7 @@ are sorted there, those from before and those that come out each on their own.
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -20,7 +20,7 @@ from compaction.arrange import PARTITION_MS, PartitionBy
 from compaction.errors import ResultMissing
 from compaction.parquet import Files, Format
 from compaction.scratch import scratch_folder
-from compaction.spill import SortedRuns, side_by_side
+from compaction.spill import ALL_TIMES_MS, SortedRuns, side_by_side
 from compaction.store import Store
 from optimization.manifests import SourceResult
 from optimization.ranges import KeyRange
@@ -34,8 +34,6 @@ from reprocessing.runs import plan_by
 from reprocessing.scope import mask
 from sensors.rules import rules
 from sensors.settings import Metric
-
-_ALL_TIMES_MS: Final = 2**62  # the length of a partition that has them all
 
 
 class Merger(msgspec.Struct, frozen=True):
@@ -125,7 +123,7 @@ class Merge:
         self._kept = pa.array(group.kept_sources, pa.string())
         self._folder = folder
         self._is_one_partition = group.partition.startswith(f"measured_at_{partition_by}=")
-        self._before = SortedRuns(_made(folder / "before"), _ALL_TIMES_MS, self.repeated.add)
+        self._before = SortedRuns(_made(folder / "before"), ALL_TIMES_MS, self.repeated.add)
         self._out = SortedRuns(_made(folder / "out"), PARTITION_MS[partition_by], self.duplicates.add)
 
     def take(self, copy: Copy) -> SourceResult:
@@ -148,7 +146,7 @@ class Merge:
             after = self._by_device(after)
         before = (rows for piece in self._before.drain() for rows in piece.to_batches())
         nothing = self._schema.empty_table()
-        for was, becomes in side_by_side([before, after], _ALL_TIMES_MS):
+        for was, becomes in side_by_side([before, after], ALL_TIMES_MS):
             yield nothing if was is None else was, nothing if becomes is None else becomes
 
     def _kept_of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -170,7 +168,7 @@ class Merge:
                 yield batch.filter(mask(self._scope, batch))
 
     def _by_device(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        runs = SortedRuns(_made(self._folder / "after"), _ALL_TIMES_MS, lambda _: None)  # each key comes out once
+        runs = SortedRuns(_made(self._folder / "after"), ALL_TIMES_MS, lambda _: None)  # each key comes out once
         for batch in batches:
             _add(runs, batch)
         return (rows for piece in runs.drain() for rows in piece.to_batches())

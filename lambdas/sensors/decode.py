@@ -4,6 +4,7 @@ docs/contracts.md is the reference of every rule here.
 """
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from sensors.parse import Fields, RefusedError, open_envelope, parse
@@ -17,7 +18,7 @@ from sensors.reading import (
     Reason,
     Rejection,
 )
-from sensors.settings import Limits
+from sensors.settings import Calibration, Limits
 from sensors.times import from_number, from_text
 
 SMALLEST_METRIC: Final = 1e-130  # a DynamoDB number is zero or of magnitude 1E-130 to 9.99...E+125
@@ -43,6 +44,8 @@ def decode(record: bytes, arrived_at_ms: int, limits: Limits) -> Reading | Rejec
         measured_at_ms = _measured_at(fields, received_at_ms + limits.future_tolerance_s * 1000)
         attributes, unfit = _attributes(fields)
         metrics, ignored = _metrics(fields)
+        if limits.calibrations:
+            _calibrate(metrics, limits.calibrations)
     except RefusedError as refused:
         return Rejection(refused.reason, refused.detail, received_at_ms)
     late = received_at_ms - measured_at_ms >= limits.late_after_h * 3_600_000
@@ -155,8 +158,20 @@ def _numbers(fields: Fields) -> tuple[dict[str, float], int]:
 def _checked(name: str, value: float) -> float:
     if not 0 < len(name) <= MAX_METRIC_NAME_CHARS:
         raise RefusedError(Reason.BAD_METRIC, f"a metric's name has 1 to {MAX_METRIC_NAME_CHARS} characters")
+    return _storable(name, value)
+
+
+def _storable(what: str, value: float) -> float:
     if value == 0:
         return 0.0  # of -0.0 too
     if not SMALLEST_METRIC <= abs(value) < METRIC_LIMIT:
-        raise RefusedError(Reason.BAD_METRIC, f"{name} is not finite, or of a magnitude outside 1e-130 to 1e126")
+        raise RefusedError(Reason.BAD_METRIC, f"{what} is not finite, or of a magnitude outside 1e-130 to 1e126")
     return float(value)
+
+
+def _calibrate(metrics: dict[str, float], calibrations: Mapping[str, Calibration]) -> None:
+    """Replace what was sent by what is stored; a sum of a product, each rounded, as it is of columns too."""
+    for name, by in calibrations.items():
+        if name in metrics:
+            sent = metrics[name]
+            metrics[name] = _storable(f"{name}, {sent!r} x {by.scale!r} + {by.offset!r},", sent * by.scale + by.offset)

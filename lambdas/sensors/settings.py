@@ -4,13 +4,22 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec.structs import force_setattr, replace
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """What makes the value to store of the value that a device sends: times `scale`, plus `offset`."""
+
+    scale: float
+    offset: float
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What the decoder accepts beside the contract's fixed limits."""
+    """What the decoder accepts beside the contract's fixed limits, and the calibrations by metric."""
 
     late_after_h: int = 24
     future_tolerance_s: int = 300
+    calibrations: dict[str, Calibration] = {}
 
 
 class Threshold(msgspec.Struct, frozen=True):
@@ -22,10 +31,12 @@ class Threshold(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """A declared metric."""
+    """A declared metric; `scale` and `offset` are its calibration, which is none at 1 and 0."""
 
     unit: str
     thresholds: tuple[Threshold, ...] = ()
+    scale: float = 1.0
+    offset: float = 0.0
 
 
 class SensorTypeIndex(msgspec.Struct, frozen=True):
@@ -85,7 +96,10 @@ class Reprocessing(msgspec.Struct, frozen=True):
 
 
 class FunctionSettings(msgspec.Struct, frozen=True):
-    """The part of the settings that function code reads; fields it does not know are skipped."""
+    """The part of the settings that function code reads; fields it does not know are skipped.
+
+    `decoding` has the calibrations of the metrics that are not stored as they are sent.
+    """
 
     system: str
     suffix: str
@@ -96,6 +110,14 @@ class FunctionSettings(msgspec.Struct, frozen=True):
     compaction: Compaction
     optimization: Optimization
     reprocessing: Reprocessing
+
+    def __post_init__(self) -> None:
+        calibrations = {
+            name: Calibration(metric.scale, metric.offset)
+            for name, metric in self.metrics.items()
+            if (metric.scale, metric.offset) != (1.0, 0.0)
+        }
+        force_setattr(self, "decoding", replace(self.decoding, calibrations=calibrations))
 
 
 def load(path: Path) -> FunctionSettings:

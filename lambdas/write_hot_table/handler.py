@@ -60,7 +60,6 @@ def _writer() -> HotWriter:
         dynamodb=boto3.client("dynamodb", config=_once()),
         table=os.environ["READINGS_TABLE"],
         hot_table=known.hot_table,
-        partition_by=known.lake.partition_by,
         writers=known.reprocessing.hot_writers,
     )
 

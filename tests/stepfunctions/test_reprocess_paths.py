@@ -105,7 +105,7 @@ def test_a_run_that_another_execution_began_keeps_its_name(start: Start) -> None
     done = start(PlanReprocess=always(planned(run_id="earlier")))
 
     assert {event["run_id"] for name in ("PlanMerge", "ReportReprocess") for event in done.calls[name]} == {"earlier"}
-    assert done.calls["ReportReprocess"][0]["execution"] == "run"
+    assert done.calls["ReportReprocess"][0]["execution_arn"].endswith(":execution:reprocess:run")
 
 
 @pytest.mark.parametrize("mode", ["dry_run", "backtest"])

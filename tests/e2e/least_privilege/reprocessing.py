@@ -21,6 +21,7 @@ class Reprocessing:
     def __init__(self, outputs: dict[str, str], functions: Functions) -> None:
         self._outputs = outputs
         self._functions = functions
+        self._frozen = ""
 
     def input(self, **fields: object) -> dict[str, object]:
         """An input that no run had: who asks for the same again carries a run on."""
@@ -44,6 +45,7 @@ class Reprocessing:
         run_id = self.before_decode()
         s3, bucket = boto3.client("s3"), self._outputs["ProcessedBucketName"]
         key, etag = self._functions.archive(PLANNED)
+        self._frozen = key
         body = s3.get_object(Bucket=self._outputs["RawBucketName"], Key=key)["Body"].read()
         frozen = s3.put_object(Bucket=self._outputs["RawBucketName"], Key=key, Body=body, StorageClass="GLACIER")
         line = {"key": key, "bytes": len(body), "etag": frozen.get("ETag", etag).strip('"')}
@@ -54,7 +56,10 @@ class Reprocessing:
         return run_id
 
     def restore(self, run_id: str) -> str:
-        return self._functions.invoke("RestoreObjectsName", {"run_id": run_id})
+        said = self._functions.invoke("RestoreObjectsName", {"run_id": run_id})
+        # no other run is to find it, and wait for it
+        boto3.client("s3").delete_object(Bucket=self._outputs["RawBucketName"], Key=self._frozen)
+        return said
 
     def before_decode(self) -> str:
         """A run that is planned."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from compaction.shape import Shape
 from compaction.vectors import VectorDecoder
 from sensors.reading import RESERVED_NAMES
+from sensors.settings import Calibration, Limits
 from tests.lambdas.compaction.intake_harness import (
     ARRIVED_MS,
     LIMITS,
@@ -308,6 +309,43 @@ def test_a_block_comes_out_as_its_records_do_one_by_one(records: list[bytes], ta
     assert found.rows == expected.rows
     assert found.rejects == expected.rejects
     assert found.records == expected.records
+
+
+FACTORS = st.sampled_from([1.0, -1.0, 0.1, 1.8, 1e-130, 1e300, -5e-324]) | st.floats(-1e6, 1e6)
+OFFSETS = st.sampled_from([0.0, -0.0, 32.0, -273.15, -1e126]) | st.floats(-1e6, 1e6)
+CALIBRATIONS = st.dictionaries(
+    st.sampled_from(["temperature", "vibration", "flow", "value", "absent"]),
+    st.builds(Calibration, FACTORS, OFFSETS),
+    min_size=1,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(USUAL, USUAL, USUAL, RECORDS, literal()), max_size=12), CALIBRATIONS)
+def test_a_block_is_calibrated_to_the_bit_as_its_records_are(
+    records: list[bytes], calibrations: dict[str, Calibration]
+) -> None:
+    limits = Limits(calibrations=calibrations)
+    lines = [line for record in records for line in record.split(b"\n") if b"}{" not in line.replace(b" ", b"")]
+    body = b"\n".join(lines)
+
+    assert through_the_intake(body, body, limits) == by_the_decoder(lines, limits)
+
+
+def test_calibrated_readings_stay_in_columns_and_those_that_no_number_holds_are_left() -> None:
+    usual = {"device_id": "a", "timestamp": 5, "flow": 1}
+    records = [json.dumps({**usual, "temperature": sent}) for sent in (1.5, 0.0, -0.0, 2e125, -20.0)]
+    records.append(json.dumps(usual))
+    shape, vectors = Shape(), VectorDecoder(METRICS, Limits(calibrations={"temperature": Calibration(1.8, 36.0)}))
+    shape.learn(records[0].encode())
+
+    rows, _ = shape.rows([record.encode() for record in records])
+    decoded = vectors.decode(rows, shape, pa.array([ARRIVED_MS] * len(rows)))
+
+    assert decoded.left == []
+    assert decoded.columns["temperature"].to_pylist() == [1.5 * 1.8 + 36.0, 36.0, 36.0, 2e125 * 1.8, 0.0, None]
+    vectors = VectorDecoder(METRICS, Limits(calibrations={"temperature": Calibration(10.0, 0.0)}))
+    assert vectors.decode(rows, shape, pa.array([ARRIVED_MS] * len(rows))).left == [3]
 
 
 @pytest.mark.parametrize("damage", KNOWN_DAMAGE, ids=range(len(KNOWN_DAMAGE)))

@@ -2,19 +2,26 @@
 
 import contextlib
 import functools
-from typing import Any
+import threading
+from datetime import timedelta
+from typing import Any, Self
 
 import msgspec
 
 from config.settings import load
 from optimization.errors import FilesReplaced
 from reprocessing.claims import Claims
+from reprocessing.closing import Closer, Ending
 from reprocessing.decoding import Decoder
+from reprocessing.errors import FewerReadings
 from reprocessing.fingerprint import fingerprint
+from reprocessing.hot import HotWriter
 from reprocessing.manifests import (
     Committed,
     DecodeResult,
     DecodeTask,
+    Execution,
+    HotResult,
     MergeResult,
     MergeTask,
     Plan,
@@ -24,18 +31,23 @@ from reprocessing.manifests import (
 )
 from reprocessing.merge_planning import MergePlanner
 from reprocessing.merging import Merger
-from reprocessing.planning import Execution, Planner
+from reprocessing.planning import Planner
 from reprocessing.publishing import Publisher
+from reprocessing.report import Refusal, Report
 from reprocessing.request import Request, Scope
+from reprocessing.restoring import Restorer
 from reprocessing.runs import read_plan
 from reprocessing.undoing import Undoer, Wish
 from sensors.settings import FunctionSettings, Limits, Metric
 from sensors.settings import Lake as LakeSettings
 from tests.lake import AT, ORPHAN_DAYS, Lake
-from tests.memory_aws import MemoryStates
+from tests.memory_aws import Effects, MemoryS3, MemorySns, MemoryStates
+from tests.memory_dynamodb import MemoryDynamoDB
 
 FILE_BYTES = 128_000_000
 STARTED_AT = "2026-11-21T12:00:00.000Z"
+TOPIC = "arn:aws:sns:eu-central-1:000000000000:alerts"
+HOT_TABLE = "hot"
 DAY_MS = 86_400_000
 TODAY = Scope(AT * 1000 // DAY_MS * DAY_MS, AT * 1000 // DAY_MS * DAY_MS + DAY_MS)
 EVERYTHING = Scope(0, 2 * AT * 1000)
@@ -47,8 +59,26 @@ def request(scope: Scope = TODAY, **changes: Any) -> Request:
     return msgspec.structs.replace(asked, **{"fresh": True} | changes)
 
 
+class Clock:
+    """Seconds that pass when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self.now_s += seconds
+
+
 class Reprocessing:
-    """One run and its execution, which has the same name. Each step can be taken again."""
+    """An execution, and its run, which has the same name unless another is carried on. Each step can be taken again.
+
+    Its writes to the hot table and to the topic are side effects of the lake's AWS.
+    """
 
     def __init__(
         self,
@@ -57,30 +87,57 @@ class Reprocessing:
         asked: Request | None = None,
         limits: Limits | None = None,
         states: MemoryStates | None = None,
+        hot_table: MemoryDynamoDB | None = None,
     ) -> None:
         self.lake = lake
-        self.run_id = run_id
+        self.execution = self.run_id = run_id
         self.request = asked or request()
-        self.limits = limits or Limits()
+        self.limits = limits or lake.limits
         self.states = states or MemoryStates()
+        effects = lake.s3.effects if isinstance(lake.s3, MemoryS3) else Effects()
+        self.hot_table = hot_table or MemoryDynamoDB(effects, HOT_TABLE, ("device_id", "timestamp"))
+        self.topic = MemorySns(effects)
         self.merge_id = ""
+        self.started_at = STARTED_AT
 
-    def on(self, lake: Lake) -> "Reprocessing":
-        """The run as far as it is, on a copy of its lake."""
-        other = Reprocessing(lake, self.run_id, self.request, self.limits)
-        other.merge_id = self.merge_id
+    def on(self, lake: Lake) -> Self:
+        """The run as far as it is, on a copy of its lake and with a copy of the hot table."""
+        other = type(self)(lake, self.execution, self.request, self.limits)
+        other.run_id, other.merge_id = self.run_id, self.merge_id
+        other.hot_table.items = dict(self.hot_table.items)
         return other
 
+    def whole(self) -> Report:
+        """The execution from its beginning to its end, which is the report. Raises what would end it otherwise."""
+        plan = self.plan()
+        if plan.frozen and plan.request.mode != "dry_run":
+            self.restore()
+        self.decode()
+        refused = None
+        try:
+            self.publish()
+        except FewerReadings as error:
+            refused = error
+        if refused is None and plan.request.mode == "apply" and "hot" in plan.request.targets:
+            self.write_hot()
+        report = self.report(refused)
+        self.states.set(self.execution, "FAILED" if refused else "SUCCEEDED")
+        return report
+
     def run(self) -> Committed:
-        """All steps up to the commit, which is merged anew as long as others are faster."""
+        """All steps up to the commit."""
         self.plan()
         self.decode()
+        return self.publish()
+
+    def publish(self) -> Committed:
+        """Merge and commit: anew, as often as the machine does, while others are faster."""
         for attempt in range(1, 5):
             with contextlib.suppress(FilesReplaced):
                 return self.merge_and_commit(attempt)
         return self.merge_and_commit(5)
 
-    def prepare(self) -> "Reprocessing":
+    def prepare(self) -> Self:
         """All steps before the commit."""
         self.plan()
         self.decode()
@@ -94,19 +151,36 @@ class Reprocessing:
         return self.commit()
 
     def plan(self) -> Plan:
-        """What `plan_reprocess` does; another run of the same request is not carried on."""
+        """What `plan_reprocess` does."""
         lake = self.lake
-        planner = Planner(
-            lake.s3, lake.raw, lake.store, lake.lake_table(), self.settings, self._claims(self.run_id), lake.now()
-        )
-        planner.plan(Execution(self.run_id, STARTED_AT), self.request)
+        claims = self._claims(self.execution)
+        planner = Planner(lake.s3, lake.raw, lake.store, lake.lake_table(), self.settings, claims, lake.now())
+        self.run_id = planner.plan(Execution(self.execution, self.started_at), self.request)["run_id"]
         return read_plan(lake.store, self.run_id)
+
+    def restore(self) -> None:
+        """What `restore_objects` does, look after look; the time between them passes."""
+        lake = self.lake
+        restorer = Restorer(lake.s3, lake.raw, lake.processed)
+        for _ in range(150):
+            answer = restorer.look(self.run_id, lake.now(), lambda: 900)
+            if answer["waiting"] == 0:
+                return
+            lake.s3.now += timedelta(seconds=answer["wait_s"])
+        raise AssertionError("the objects are never restored")
 
     def decode(self) -> list[DecodeResult]:
         """What `decode_objects` does for each task."""
-        lake = self.lake
+        lake, settings = self.lake, self.settings
         decoder = Decoder(
-            lake.s3, lake.raw, lake.processed, self.rules, self.limits, lake.metrics, lake.partition_by, FILE_BYTES
+            s3=lake.s3,
+            raw_bucket=lake.raw,
+            processed_bucket=lake.processed,
+            rules=self.rules,
+            limits=settings.decoding,
+            metrics=tuple(settings.metrics),
+            partition_by=lake.partition_by,
+            file_bytes=FILE_BYTES,
         )
         return [decoder.decode(self.run_id, task) for task in self._lines(tasks_key(self.run_id), DecodeTask)]
 
@@ -127,7 +201,7 @@ class Reprocessing:
 
     def commit(self) -> Committed:
         """What `commit_reprocess` does."""
-        claims = self._claims(self.run_id)
+        claims = self._claims(self.execution)
         publisher = Publisher(
             self.lake.store,
             self.lake.lake_table(),
@@ -138,9 +212,46 @@ class Reprocessing:
         )
         return publisher.commit(self.run_id, self.merge_id)
 
+    def write_hot(self) -> list[HotResult]:
+        """What `write_hot_table` does for each task: one call, in which time stands still but for the rate's sake."""
+        lake = self.lake
+        clock = Clock()
+        settings = self.settings
+        writer = HotWriter(
+            s3=lake.s3,
+            bucket=lake.processed,
+            dynamodb=self.hot_table,
+            table=HOT_TABLE,
+            hot_table=settings.hot_table,
+            writers=settings.reprocessing.hot_writers,
+            clock=clock,
+            sleep=clock.sleep,
+        )
+
+        now_s = lake.now().timestamp()
+        return [
+            writer.write(self.run_id, self.merge_id, task, now_s, lambda: 600)
+            for task in self._lines(merge_plan_key(self.run_id, self.merge_id), MergeTask)
+        ]
+
+    def report(self, refused: Exception | None = None) -> Report:
+        """What `report_reprocess` does, of a run that is done or that was refused."""
+        lake = self.lake
+        closer = Closer(
+            s3=lake.s3,
+            bucket=lake.processed,
+            settings=self.settings,
+            sns=self.topic,
+            topic_arn=TOPIC,
+            release=self._claims(self.execution).release,
+            now=lake.now(),
+        )
+        refusal = Refusal(type(refused).__name__, str(refused)) if refused else None
+        return closer.close(self.run_id, Ending(self.merge_id, refusal))
+
     def undo(self, execution: str = "undo") -> Undone:
         """What `undo_reprocess` does in an execution of its own, once the run's is over."""
-        self.states.set(self.run_id, "SUCCEEDED")
+        self.states.set(self.execution, "SUCCEEDED")
         claims = self._claims(execution)
         undoer = Undoer(
             self.lake.store,
@@ -159,7 +270,7 @@ class Reprocessing:
     def settings(self) -> FunctionSettings:
         """The settings of the lake and of these limits."""
         return msgspec.structs.replace(
-            _settings(),
+            local_settings(),
             decoding=self.limits,
             metrics={name: Metric("unit") for name in self.lake.metrics},
             lake=LakeSettings(self.lake.partition_by),
@@ -175,5 +286,6 @@ class Reprocessing:
 
 
 @functools.cache
-def _settings() -> FunctionSettings:
+def local_settings() -> FunctionSettings:
+    """What the functions of the embedded AWS are deployed with."""
     return msgspec.convert(load("local", {}).model_dump(mode="json"), FunctionSettings)

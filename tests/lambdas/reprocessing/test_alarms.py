@@ -94,7 +94,7 @@ def test_an_alarm_at_the_first_or_last_reading_of_a_task_may_go_on_in_another() 
     ]
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(readings, cuts)
 def test_alarms_are_the_same_wherever_the_readings_of_a_task_are_cut(content: Readings, bounds: list[Key]) -> None:
     found = raised(content, *bounds)
@@ -117,7 +117,7 @@ def tasks(content: Readings, moments: Sequence[int], bounds: Sequence[Key]) -> l
 moments = st.lists(st.one_of(st.integers(0, 9), st.integers(DAY_MS, DAY_MS + 3)), max_size=3)
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(readings, moments, cuts)
 def test_alarms_of_tasks_joined_are_those_of_all_readings_together(
     content: Readings, moments: list[int], bounds: list[Key]

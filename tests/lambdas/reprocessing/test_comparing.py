@@ -91,7 +91,7 @@ def modelled(before: Readings, after: Readings) -> dict[str, object]:
     }
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(readings, readings, st.sets(st.integers(0, 24)), cuts)
 @example({("a", 1): Held({"x": 1.0})}, {}, set(), [])
 def test_comparing_piece_by_piece_finds_what_a_comparison_of_dicts_finds(
@@ -119,7 +119,7 @@ def test_comparing_piece_by_piece_finds_what_a_comparison_of_dicts_finds(
     assert {key: number for key, number in by_metric.items() if number} == found["metrics"]
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(readings, cuts)
 def test_readings_compared_with_themselves_are_all_the_same(content: Readings, bounds: list[Key]) -> None:
     changes = compared(content, content, *bounds)
@@ -129,7 +129,7 @@ def test_readings_compared_with_themselves_are_all_the_same(content: Readings, b
     assert changes.alarms_before == changes.alarms_after
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 30), held), max_size=40), cuts)
 def test_what_a_manifest_does_not_take_is_summed_up(content: list[tuple[int, Held]], bounds: list[Key]) -> None:
     after = {(f"{device:02}", at): one for at, (device, one) in enumerate(content)}

@@ -62,11 +62,16 @@ def test_the_zips_of_a_build_have_one_fingerprint(tmp_path):
     assert answers == {fingerprint(settings())}
 
 
+TEMPERATURE = settings().metrics["temperature"]
+
+
 @pytest.mark.parametrize(
     "changed",
     [
         {"decoding": Limits(late_after_h=25)},
         {"metrics": {"temperature": Metric("°C", (Threshold("critical", above=99.0),))}},
+        {"metrics": {**settings().metrics, "temperature": msgspec.structs.replace(TEMPERATURE, scale=1.001)}},
+        {"metrics": {**settings().metrics, "temperature": msgspec.structs.replace(TEMPERATURE, offset=-0.5)}},
         {"lake": msgspec.structs.replace(settings().lake, partition_by="hour")},
     ],
 )

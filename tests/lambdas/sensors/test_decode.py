@@ -9,7 +9,7 @@ import pytest
 from sensors.decode import decode
 from sensors.parse import MAX_RECORD_BYTES
 from sensors.reading import MAX_PAYLOAD_BYTES, Reading, Reason, Rejection
-from sensors.settings import Limits
+from sensors.settings import Calibration, Limits
 
 ARRIVED_MS = 1_795_251_600_000  # 2026-11-21T09:00:00Z
 LIMITS = Limits(late_after_h=24, future_tolerance_s=300)
@@ -412,3 +412,53 @@ def test_every_rejection_says_why_in_words():
     assert decoded({**PUMP, "timestamp": ARRIVED_MS + 400_000, "a": 1}) == Rejection(
         Reason.TIMESTAMP_IN_FUTURE, "100000 ms past what clocks may differ", ARRIVED_MS
     )
+
+
+def calibrated(payload: dict[str, object], scale: float, offset: float) -> Reading | Rejection:
+    limits = Limits(calibrations={"temperature": Calibration(scale, offset)})
+    return decode(json.dumps({**PUMP, **payload}).encode(), ARRIVED_MS, limits)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"temperature": 20, "vibration": 3},
+        {"metrics": {"temperature": 20}, "vibration": 3},
+        {"temperature": 20, "metrics": {"temperature": 20.0, "vibration": 3}},
+        {"sensor_type": "temperature", "value": 20, "vibration": 3},
+    ],
+)
+def test_a_calibrated_metric_is_stored_scaled_and_shifted_in_whatever_form_it_came(payload):
+    result = calibrated(payload, 1.8, 32.0)
+
+    assert isinstance(result, Reading), result
+    assert result.metrics == {"temperature": 68.0, "vibration": 3.0}
+
+
+@pytest.mark.parametrize(("sent", "scale", "offset"), [(0, -1.0, 0.0), (20, 0.1, -2.0), (0, -1.0, -0.0)])
+def test_zero_after_calibration_is_a_value_without_a_sign(sent, scale, offset):
+    result = calibrated({"temperature": sent}, scale, offset)
+
+    assert isinstance(result, Reading), result
+    assert repr(result.metrics["temperature"]) == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("sent", "scale", "offset", "words"),
+    [
+        (2e125, 10.0, 0.0, "temperature, 2e+125 x 10.0 + 0.0, is not finite"),
+        (2e125, 1e300, -5.0, "temperature, 2e+125 x 1e+300 + -5.0, is not finite"),
+        (1e-100, 1e-100, 0.0, "temperature, 1e-100 x 1e-100 + 0.0, is not finite, or of a magnitude outside 1e-130"),
+    ],
+)
+def test_a_value_that_cannot_be_stored_once_calibrated_is_rejected_with_its_sum(sent, scale, offset, words):
+    result = calibrated({"temperature": sent}, scale, offset)
+
+    assert isinstance(result, Rejection)
+    assert result.reason == Reason.BAD_METRIC
+    assert words in result.detail
+
+
+def test_what_the_contract_refuses_no_calibration_mends():
+    assert calibrated({"temperature": 1e130}, 1e-10, 0.0).reason == Reason.BAD_METRIC
+    assert calibrated({"temperature": 1, "metrics": {"temperature": 2}}, 1e-300, 5.0).reason == Reason.BAD_METRIC

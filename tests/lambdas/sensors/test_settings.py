@@ -27,6 +27,22 @@ def test_every_environment_can_be_read_by_the_functions(environment, tmp_path):
     assert of_the_functions.lake.partition_by == of_the_build.lake.partition_by
 
 
+def test_the_decoder_is_told_of_the_metrics_that_are_not_stored_as_they_are_sent():
+    told = load("local", {}).model_dump(mode="json")
+    told["metrics"] = {
+        "temperature": {"unit": "°F", "scale": 1.8, "offset": 32},
+        "pressure": {"unit": "bar", "scale": 0.001},
+        "vibration": {"unit": "mm/s"},
+    }
+
+    of_the_functions = msgspec.convert(told, settings.FunctionSettings)
+
+    assert of_the_functions.decoding.calibrations == {
+        "temperature": settings.Calibration(1.8, 32.0),
+        "pressure": settings.Calibration(0.001, 0.0),
+    }
+
+
 def test_a_wrong_setting_is_named(tmp_path):
     path = tmp_path / "settings.json"
     path.write_text('{"system": "s", "suffix": "dev", "decoding": {"late_after_h": "soon"}}')

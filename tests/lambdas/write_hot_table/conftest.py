@@ -88,7 +88,7 @@ class Hot:
         self.dynamodb = dynamodb
         self.items = Items(settings)
         self.clock = Clock()
-        self.writer = HotWriter(s3, bucket, dynamodb, table, settings, "day", 4, self.clock, self.clock.sleep)
+        self.writer = HotWriter(s3, bucket, dynamodb, table, settings, 4, self.clock, self.clock.sleep)
         self._files: tuple[SourceFile, ...] = ()
 
     def plan(self, max_rate: int = 400, run_id: str = "run") -> None:

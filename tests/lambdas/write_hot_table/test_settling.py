@@ -250,6 +250,18 @@ def test_a_task_out_of_time_goes_on_behind_the_last_reading_that_is_done(hot: Ho
     assert len(hot.puts) == 175
 
 
+def test_a_task_out_of_time_leaves_nothing_out_though_a_group_has_several_hours(hot: Hot) -> None:
+    hot.stage(*[reading(device, ms) for device in ("a", "b", "c") for ms in (0, 3_600_000)])
+
+    results = [hot.write(time_s=0.035)]
+    while not results[-1].done:
+        results.append(hot.write(time_s=0.035))
+
+    assert len(results) > 1
+    assert counts(results[-1]) == {"written": 6}
+    assert len(hot.dynamodb.items) == 6
+
+
 HISTORIES = st.lists(
     st.tuples(
         st.sampled_from(["a", "b"]),
