@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from msgspec.structs import replace
 
 from alerting import publish
 from compaction.errors import FileMismatch, ResultMissing
@@ -21,6 +20,7 @@ from reprocessing.manifests import (
     Committed,
     LedgerEntry,
     Plan,
+    Taken,
     committed_key,
     ledger_key,
     page_key,
@@ -32,7 +32,7 @@ from reprocessing.report import Alerts, Outcome, Refusal, Report, Written
 from reprocessing.reporting import Results, Sums, found
 from reprocessing.request import Scope
 from reprocessing.resolving import mark
-from reprocessing.runs import read_plan
+from reprocessing.runs import executions_of, read_plan
 from sensors.settings import FunctionSettings
 from sensors.times import from_text, iso_ms
 
@@ -43,9 +43,8 @@ _DAY_MS: Final = 86_400_000
 
 
 class Ending(NamedTuple):
-    """How an execution ends: its name, the merge that it has done last, and why it publishes nothing."""
+    """How an execution ends: the merge that it has done last, and why it publishes nothing."""
 
-    execution: str
     merge_id: str
     refused: Refusal | None
 
@@ -77,20 +76,23 @@ class Closer(msgspec.Struct, frozen=True):
         plan = read_plan(store, run_id)
         committed = _committed(store, plan, ending)
         results = Results(store, plan, committed.merge_id if committed else ending.merge_id)
-        sums = results.sums(None if ending.refused else ending.merge_id)
+        sums = results.sums(ending.merge_id)
         report = self._report(plan, ending, committed, sums, store)
         curves = self._curves(plan, sums, results)
         page = render(report, curves, {name: metric.unit for name, metric in self.settings.metrics.items()})
         store.write(page_key(run_id), page.encode())
-        if report.outcome == "applied" and not (report.hot and report.hot.refused):
+        if report.mode == "apply" and report.refused is None:  # what was undone stays in the hot table
             mark(store, plan, "stream")
-        _enter(store, report)
+        store.write(ledger_key(run_id), msgspec.json.encode(_entry(report)))
         self.release()
         store.write(report_key(run_id), msgspec.json.encode(report))
         return report
 
     def _report(self, plan: Plan, ending: Ending, committed: Committed | None, sums: Sums, store: Store) -> Report:
-        outcome: Outcome = "refused" if ending.refused else "applied" if plan.request.mode == "apply" else "looked"
+        undone = _undone(store, plan.run_id)
+        outcome: Outcome = "applied" if plan.request.mode == "apply" else "looked"
+        if undone or ending.refused:
+            outcome = "undone" if undone else "refused"
         finished_at = iso_ms(int(self.now.timestamp() * 1000))
         return Report(
             run_id=plan.run_id,
@@ -100,7 +102,7 @@ class Closer(msgspec.Struct, frozen=True):
             started_at=plan.started_at,
             finished_at=finished_at,
             duration_s=_seconds(plan.started_at, finished_at),
-            executions=tuple(dict.fromkeys((plan.run_id, ending.execution))),
+            executions=executions_of(store, plan.run_id),
             snapshot_before=committed.snapshot_before if committed else None,
             snapshot_id=committed.snapshot_id if committed else None,
             refused=ending.refused,
@@ -108,6 +110,7 @@ class Closer(msgspec.Struct, frozen=True):
             alerts=self._alerts(plan, sums, is_applied=outcome == "applied"),
             written=_written(committed),
             estimate=estimate(plan, self.settings, sums.records.for_hot),
+            taken_back=undone,
             **msgspec.structs.asdict(sums),
         )
 
@@ -139,6 +142,12 @@ def _committed(store: Store, plan: Plan, ending: Ending) -> Committed | None:
     return None if body is None else msgspec.json.decode(body, type=Committed)
 
 
+def _undone(store: Store, run_id: str) -> Taken | None:
+    """Who has had the run undone, if it was: an execution that failed at its last step is redriven after that too."""
+    body = store.read(ledger_key(run_id))
+    return None if body is None else msgspec.json.decode(body, type=LedgerEntry).undone
+
+
 def _written(committed: Committed | None) -> Written:
     if committed is None:
         return Written(0, 0, 0, 0)
@@ -158,16 +167,6 @@ def _seconds(start: str, end: str) -> int:
     return max(0, (from_text(end) or 0) - (from_text(start) or 0)) // 1000
 
 
-def _enter(store: Store, report: Report) -> None:
-    """The run's line in the ledger; that it was undone before it came to its end stays in it."""
-    entry = _entry(report)
-    body = store.read(ledger_key(report.run_id))
-    known = msgspec.json.decode(body, type=LedgerEntry) if body else None
-    if known is not None and known.undone is not None:
-        entry = replace(entry, outcome="undone", undone=known.undone)
-    store.write(ledger_key(report.run_id), msgspec.json.encode(entry))
-
-
 def _entry(report: Report) -> LedgerEntry:
     return LedgerEntry(
         run_id=report.run_id,
@@ -179,4 +178,5 @@ def _entry(report: Report) -> LedgerEntry:
         outcome=report.outcome,
         snapshot_id=report.snapshot_id,
         executions=report.executions,
+        undone=report.taken_back,
     )

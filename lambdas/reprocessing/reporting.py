@@ -6,12 +6,11 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from compaction.errors import ResultMissing
+from compaction.ahead import ahead
 from compaction.results import results
 from compaction.store import Store
 from reprocessing.causes import causes
 from reprocessing.manifests import (
-    REFUSALS_LISTED,
     Alarms,
     DecodedObject,
     DecodeResult,
@@ -35,6 +34,8 @@ from reprocessing.totals import Totals
 
 MISSING: Final = 100
 """Missing objects that a report names; the run's `missing.jsonl` has all."""
+REFUSALS: Final = 100
+"""Readings that a report names which the hot table has refused; the results of the tasks have more."""
 Line = TypeVar("Line")
 
 
@@ -79,11 +80,8 @@ class Results:
         self._plan = plan
         self._merge_id = merge_id
 
-    def sums(self, hot_merge_id: str | None) -> Sums:
-        """All sums; the hot table may have been written by another merge, or None for a refused run.
-
-        Raises ResultMissing for a result that is missing, or of a task that is not done.
-        """
+    def sums(self, hot_merge_id: str) -> Sums:
+        """All sums; the hot table may have been written by another merge. Raises ResultMissing for a missing result."""
         changes = Totals()
         for result in self._merged():
             changes.add(result.changes)
@@ -99,7 +97,7 @@ class Results:
             alarms_before=changes.alarms_before.finish(),
             alarms_after=changes.alarms_after.finish(),
             alarms_given=changes.alarms_given.finish() if changes.has_given else None,
-            hot=None if hot_merge_id is None else self._hot(hot_merge_id),
+            hot=self._hot(hot_merge_id),
         )
 
     def merge_tasks(self) -> Iterator[MergeTask]:
@@ -160,15 +158,13 @@ class Results:
         request = self._plan.request
         if request.mode != "apply" or "hot" not in request.targets:
             return None
-        run_id = self._plan.run_id
-        what = f"The hot table's part of run {run_id}"
-        tasks = self._lines(merge_plan_key(run_id, merge_id), MergeTask)
-        sums = dict.fromkeys(("written", "unchanged", "newer", "expired", "refused"), 0)
-        refusals: tuple[HotRefusal, ...] = ()
-        for task, result in results(self._store, what, tasks, lambda one: hot_key(run_id, merge_id, one), HotResult):
-            if not result.done:
-                raise ResultMissing(f"{what} is not done, the first task to go on with is {task.task_id}. Redrive it.")
-            for name in sums:
-                sums[name] += getattr(result, name)
-            refusals = (*refusals, *result.refusals)[:REFUSALS_LISTED]
-        return Hot(**sums, refusals=refusals)
+        tasks = self._lines(merge_plan_key(self._plan.run_id, merge_id), MergeTask)
+        keys = (hot_key(self._plan.run_id, merge_id, task.task_id) for task in tasks)
+        sums = Counter(written=0, unchanged=0, newer=0, expired=0, refused=0)
+        refusals: list[HotRefusal] = []
+        for _, body in ahead(self._store.read, keys):
+            if body is not None:
+                result = msgspec.json.decode(body, type=HotResult)
+                sums.update({name: getattr(result, name) for name in sums})
+                refusals += result.refusals[: REFUSALS - len(refusals)]
+        return Hot(**sums, refusals=tuple(refusals))

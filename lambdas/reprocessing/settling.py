@@ -1,7 +1,7 @@
 """What becomes of a task's readings in the hot table: compared with what it holds, and written where they differ."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,8 +11,10 @@ from compaction.ahead import ahead
 from compaction.columns import readings_of
 from reprocessing.errors import TableBusy
 from reprocessing.hot_table import KEYS, HotTable, NewerItem, RefusedItem, TimeIsUp, content, is_newer
-from reprocessing.manifests import REFUSALS_LISTED, HotRefusal, HotResult
+from reprocessing.manifests import HotRefusal, HotResult
 from sensors.hot_items import Item, Items
+
+REFUSALS_LISTED: Final = 20
 
 Outcome = Literal["written", "unchanged", "newer"] | HotRefusal
 

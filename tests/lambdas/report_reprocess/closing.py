@@ -10,7 +10,6 @@ import msgspec
 from msgspec.structs import replace
 
 from reprocessing.closing import Closer, Ending
-from reprocessing.manifests import HotResult, hot_key
 from reprocessing.report import Refusal, Report
 from sensors.settings import FunctionSettings, Metric, Threshold
 from tests.lake import AT, Lake, reading
@@ -51,13 +50,6 @@ def store(lake: Lake, before: list[float], after: list[float] | None = None) -> 
             lake.run(run_id)
 
 
-def write_hot(run: Reprocessing, **counts: int) -> None:
-    """Leave what `write_hot_table` does for each task, which is done."""
-    for task in run.merge_tasks():
-        result = HotResult(task.task_id, None, **({"done": True, "written": 1} | counts))
-        run.lake.store.write(hot_key(run.run_id, run.merge_id, task.task_id), msgspec.json.encode(result))
-
-
 def close(
     run: Reprocessing, topic: Topic | None = None, refused: Refusal | None = None, release: Callable[[], object] = list
 ) -> Report:
@@ -72,4 +64,4 @@ def close(
         release=release,
         now=NOW,
     )
-    return closer.close(run.run_id, Ending("execution-2", run.merge_id, refused))
+    return closer.close(run.run_id, Ending(run.merge_id, refused))
