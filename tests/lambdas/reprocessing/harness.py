@@ -20,6 +20,7 @@ from reprocessing.manifests import (
     Committed,
     DecodeResult,
     DecodeTask,
+    Execution,
     HotResult,
     MergeResult,
     MergeTask,
@@ -30,7 +31,7 @@ from reprocessing.manifests import (
 )
 from reprocessing.merge_planning import MergePlanner
 from reprocessing.merging import Merger
-from reprocessing.planning import Execution, Planner
+from reprocessing.planning import Planner
 from reprocessing.publishing import Publisher
 from reprocessing.report import Refusal, Report
 from reprocessing.request import Request, Scope
@@ -97,6 +98,7 @@ class Reprocessing:
         self.hot_table = hot_table or MemoryDynamoDB(effects, HOT_TABLE, ("device_id", "timestamp"))
         self.topic = MemorySns(effects)
         self.merge_id = ""
+        self.started_at = STARTED_AT
 
     def on(self, lake: Lake) -> Self:
         """The run as far as it is, on a copy of its lake and with a copy of the hot table."""
@@ -153,7 +155,7 @@ class Reprocessing:
         lake = self.lake
         claims = self._claims(self.execution)
         planner = Planner(lake.s3, lake.raw, lake.store, lake.lake_table(), self.settings, claims, lake.now())
-        self.run_id = planner.plan(Execution(self.execution, STARTED_AT), self.request)["run_id"]
+        self.run_id = planner.plan(Execution(self.execution, self.started_at), self.request)["run_id"]
         return read_plan(lake.store, self.run_id)
 
     def restore(self) -> None:
@@ -245,7 +247,7 @@ class Reprocessing:
             now=lake.now(),
         )
         refusal = Refusal(type(refused).__name__, str(refused)) if refused else None
-        return closer.close(self.run_id, Ending(self.execution, self.merge_id, refusal))
+        return closer.close(self.run_id, Ending(self.merge_id, refusal))
 
     def undo(self, execution: str = "undo") -> Undone:
         """What `undo_reprocess` does in an execution of its own, once the run's is over."""
