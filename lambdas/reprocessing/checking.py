@@ -29,7 +29,7 @@ from reprocessing.manifests import (
     merged_key,
     total,
 )
-from reprocessing.request import writes_table
+from reprocessing.request import is_compared
 from sensors.counts import UnbalancedError
 
 Line = TypeVar("Line")
@@ -63,7 +63,7 @@ def verify_decoded(store: Store, plan: Plan) -> Tally:
         check_objects(place, task.objects, result.objects)
         _check_counts(place, result)
         for staged in result.files:
-            if staged.to_table or not writes_table(plan.request):  # then all that was decoded is compared
+            if is_compared(plan.request, to_table=staged.to_table):
                 rows += staged.file.rows
                 checksum += int(staged.file.key_checksum, 16)
     return Tally(rows, f"{checksum % 2**64:016x}")

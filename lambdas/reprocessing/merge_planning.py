@@ -34,7 +34,7 @@ from reprocessing.manifests import (
     merge_plan_key,
     missing_key,
 )
-from reprocessing.request import Request, writes_table
+from reprocessing.request import Request, is_compared, writes_table
 from reprocessing.runs import plan_by
 from reprocessing.snapshots import published
 from reprocessing.sources import sources_of
@@ -120,15 +120,11 @@ class MergePlanner(msgspec.Struct, frozen=True):
             yield old_part(span, placed, source(placed, self._location))
 
     def _staged(self, plan: Plan) -> Iterator[Part]:
-        """Files of decoded readings, those for both targets twice.
-
-        Where nothing is written to the table, all that was decoded is compared with it.
-        """
-        compares_all = not writes_table(plan.request)
+        """Files of decoded readings: those that are compared with the table, and those that the hot table may get."""
         writes_hot = plan.request.mode == "apply"
         for _, result in decoded(self.store, plan):
             for staged in result.files:
-                if staged.to_table or compares_all:
+                if is_compared(plan.request, to_table=staged.to_table):
                     yield new_part("staged", staged.file, self._by)
                 if staged.to_hot and writes_hot:
                     yield new_part("hot", staged.file, self._by)

@@ -15,6 +15,7 @@ from reprocessing.manifests import (
     DecodedObject,
     DecodeResult,
     DecodeTask,
+    HotRefusal,
     HotResult,
     MergeResult,
     MergeTask,
@@ -33,6 +34,8 @@ from reprocessing.totals import Totals
 
 MISSING: Final = 100
 """Missing objects that a report names; the run's `missing.jsonl` has all."""
+REFUSALS: Final = 100
+"""Readings that a report names which the hot table has refused; the results of the tasks have more."""
 Line = TypeVar("Line")
 
 
@@ -157,10 +160,11 @@ class Results:
             return None
         tasks = self._lines(merge_plan_key(self._plan.run_id, merge_id), MergeTask)
         keys = (hot_key(self._plan.run_id, merge_id, task.task_id) for task in tasks)
-        sums: Counter[str] = Counter()
+        sums = Counter(written=0, unchanged=0, newer=0, expired=0, refused=0)
+        refusals: list[HotRefusal] = []
         for _, body in ahead(self._store.read, keys):
             if body is not None:
                 result = msgspec.json.decode(body, type=HotResult)
-                for name in ("written", "unchanged", "newer", "expired"):
-                    sums[name] += getattr(result, name)
-        return Hot(sums["written"], sums["unchanged"], sums["newer"], sums["expired"])
+                sums.update({name: getattr(result, name) for name in sums})
+                refusals += result.refusals[: REFUSALS - len(refusals)]
+        return Hot(**sums, refusals=tuple(refusals))

@@ -2,10 +2,11 @@
 
 import msgspec
 
+from compaction.ahead import ahead
 from compaction.errors import ResultMissing
 from compaction.store import Store
 from reprocessing.errors import RulesChanged
-from reprocessing.manifests import Plan, plan_key
+from reprocessing.manifests import Execution, Plan, executions_prefix, plan_key
 
 
 def read_plan(store: Store, run_id: str) -> Plan:
@@ -25,3 +26,10 @@ def plan_by(store: Store, run_id: str, rules: str) -> Plan:
             "between. Nothing is published; start a new run, which decodes everything by the rules of now."
         )
     return plan
+
+
+def executions_of(store: Store, run_id: str) -> tuple[str, ...]:
+    """The names of all executions that the run has had, in the order in which they began."""
+    bodies = (body for _, body in ahead(store.read, store.keys(executions_prefix(run_id))) if body is not None)
+    held = [msgspec.json.decode(body, type=Execution) for body in bodies]
+    return tuple(one.name for one in sorted(held, key=lambda one: (one.started_at, one.name)))

@@ -99,7 +99,7 @@ def test_of_two_that_plan_a_run_at_once_both_get_the_same(planning: Planning) ->
     assert answers[0]["objects"] == 2
 
 
-POINTS = ("claim", "tasks", "missing", "frozen", "plan", "copy", "copy", "copy", "marker")
+POINTS = ("claim", "tasks", "missing", "frozen", "plan", "copy", "copy", "copy", "execution", "marker")
 
 
 @pytest.mark.parametrize("fault", [faults.dies_before, faults.loses_its_answer], ids=lambda one: one.__name__)

@@ -6,8 +6,21 @@ from msgspec.structs import replace
 
 from compaction.errors import ResultMissing
 from reprocessing.errors import FewerReadings
-from reprocessing.manifests import LedgerEntry, MetricChange, Series, ledger_key, mark_key, page_key, report_key
-from reprocessing.report import Alerts, Day, Device, Found, Readings, Records, Refusal, Report, Written
+from reprocessing.manifests import (
+    HotRefusal,
+    HotResult,
+    LedgerEntry,
+    MergeTask,
+    MetricChange,
+    Series,
+    hot_key,
+    ledger_key,
+    mark_key,
+    merge_plan_key,
+    page_key,
+    report_key,
+)
+from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
 from sensors.settings import Limits, Threshold
 from tests.lake import AT, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
@@ -27,7 +40,7 @@ def test_a_report_says_what_an_applied_run_has_found_and_changed(memory_lake: La
     report = close(run)
 
     assert (report.outcome, report.snapshot_id) == ("applied", committed.snapshot_id)
-    assert report.executions == ("run", "execution-2")
+    assert report.executions == ("run",)
     assert report.duration_s == 450
     assert replace(report.found, bytes=0) == Found(1, 0, 0, 0, 0, 0, 0)
     assert report.records == Records(3, 3, 0, 0, 0, {}, 0, 0)
@@ -67,6 +80,55 @@ def test_a_run_that_only_looks_says_what_would_change(memory_lake: Lake) -> None
     assert (report.outcome, report.snapshot_id, report.readings.changed) == ("looked", None, 1)
     assert report.written == Written(1, 1, 1, 0)
     assert object_keys(memory_lake) - before == {report_key("run"), page_key("run"), ledger_key("run")}
+
+
+def test_all_executions_that_have_carried_a_run_on_are_named_in_the_order_in_which_they_began(
+    memory_lake: Lake,
+) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, "zeta", asked=request(fresh=False))
+    run.plan()
+    for name in ("beta", "alpha"):
+        run.states.set(run.execution, "ABORTED")
+        run = Run(memory_lake, name, asked=request(fresh=False, note="go on"), states=run.states)
+        run.started_at = "2026-11-21T12:30:00.000Z" if name == "beta" else "2026-11-21T13:00:00.000Z"
+        run.plan()
+    run.decode()
+    run.publish()
+
+    assert run.run_id == "zeta"
+    assert close(run).executions == ("zeta", "beta", "alpha")
+
+
+def test_a_run_that_was_undone_before_its_report_stays_so(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0, 30.0], [200.0, 300.0])
+    run, topic = Run(memory_lake, asked=request(alerts="send")), Topic()
+    run.run()
+    run.undo()
+
+    report = close(run, topic)
+
+    assert (report.outcome, topic.messages) == ("undone", [])
+    entry = msgspec.json.decode(memory_lake.store.read(ledger_key("run")) or b"", type=LedgerEntry)
+    assert (entry.outcome, entry.undone) == ("undone", report.taken_back)
+    assert entry.undone is not None
+    assert (entry.undone.by, entry.undone.note) == ("me", "a mistake")
+
+
+def test_what_the_hot_table_has_refused_is_named(memory_lake: Lake) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, asked=request(targets=("table", "hot")))
+    run.run()
+    (line,) = memory_lake.store.lines(merge_plan_key("run", run.merge_id)) or ()
+    task = msgspec.json.decode(line, type=MergeTask)
+    refusal = HotRefusal(("pump-1", AT * 1000), "Item size has exceeded the maximum allowed size")
+    result = HotResult(task.task_id, None, True, written=4, newer=1, refused=1, refusals=(refusal,))
+    memory_lake.store.write(hot_key("run", run.merge_id, task.task_id), msgspec.json.encode(result))
+
+    report = close(run)
+
+    assert report.hot == Hot(written=4, unchanged=0, newer=1, expired=0, refused=1, refusals=(refusal,))
+    assert refusal.detail in (memory_lake.store.read(page_key("run")) or b"").decode()
 
 
 def test_a_back_test_has_the_alarms_of_given_rules_beside_those_of_now(memory_lake: Lake) -> None:
