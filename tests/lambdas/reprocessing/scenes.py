@@ -96,7 +96,7 @@ def _undo(execution: Execution) -> Execution:
 
 
 def _put(lake: Lake, temperature: float) -> None:
-    """An object with garbage, a record from ahead, and a reading of the night before, which is in the same partition."""
+    """An object with garbage, a record from ahead, and a reading of the night before, of the same partition."""
     changing = reading("pump-2", at=THEN + 1, temperature=temperature)
     night = reading("pump-1", at=THEN - 4 * 3600)
     lake.put("a", [reading("pump-1", at=THEN), changing, _AHEAD, b"garbage", night], _HOUR)
