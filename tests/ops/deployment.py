@@ -8,7 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from config.settings import load
+from config.settings import Settings, load
 from tests.lake import REGION, Lake, client
 
 ROOT = Path(__file__).parents[2]
@@ -33,10 +33,11 @@ MACHINES = {
 class Deployment:
     """What `python -m ops` finds, under a name of its own; the archive and the table are those of `lake`."""
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, settings: Settings | None = None) -> None:
         self.lake = lake
+        self._settings = settings or load("local", {})
         self.name = f"sensorkeep-{lake.database}".replace("_", "-")
-        self.lake.metrics = tuple(load("local", {}).metrics)
+        self.lake.metrics = tuple(self._settings.metrics)
         self._create_tables_and_streams()
         self.functions = {name: f"{name}-{lake.database}" for names in MACHINES.values() for name in names}
         for name, function in self.functions.items():
@@ -47,6 +48,11 @@ class Deployment:
     def delete(self) -> None:
         """Make room for the next: commands look at all stacks of the region."""
         client("cloudformation").delete_stack(StackName=self.name)
+
+    def redeploy(self, settings: Settings) -> None:
+        """Bring the functions to other settings, as a deployment does."""
+        for function in self.functions.values():
+            client("lambda").update_function_code(FunctionName=function, ZipFile=_code(settings.model_dump_json()))
 
     def start(self, name: str, run_input: object, machine: str = "compact") -> dict[str, Any]:
         """Run a machine to its end."""
@@ -92,7 +98,7 @@ class Deployment:
             Handler=f"{name}.handler.handle",
             Role=self._role("lambda"),
             Timeout=60,
-            Code={"ZipFile": _code()},
+            Code={"ZipFile": _code(self._settings.model_dump_json())},
             Environment={
                 "Variables": {
                     "RAW_BUCKET": self.lake.raw,
@@ -158,11 +164,11 @@ def _policy(statement: dict[str, Any]) -> str:
 
 
 @functools.cache
-def _code() -> bytes:
+def _code(settings_json: str) -> bytes:
     """Our own packages and the settings; the embedded AWS lends functions the packages of this environment."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(path for kind in ("*.py", "*.html") for path in (ROOT / "lambdas").rglob(kind)):
             archive.write(path, path.relative_to(ROOT / "lambdas"))
-        archive.writestr("settings.json", json.dumps(load("local", {}).model_dump(mode="json")))
+        archive.writestr("settings.json", settings_json)
     return packed.getvalue()
