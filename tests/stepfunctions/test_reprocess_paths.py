@@ -15,6 +15,8 @@ DECODED = ["Undo A Run?", "Plan Reprocessing", "Anything Frozen?", "Anything To 
 MERGED = ["Plan Merge", "Anything To Merge?", "Merge All Readings", "Commit Reprocessing"]
 ENDED = ["Anything For The Hot Table?", "Report Reprocessing"]
 
+ASKED = {"from": "2026-03-01"}
+
 Start = Callable[..., Run]
 
 
@@ -72,8 +74,8 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Start:
             "ReportReprocess": always(report),
             "UndoReprocess": always({"run_id": "run", "undone": True}),
         } | functions
-        items = {key: [{"task_id": f"{number:05}"} for number in range(3)] for key in (PLAN, MERGE)}
-        return run(monkeypatch, "reprocess", played, items, run_input or {"from": "2026-03-01"})
+        lines = "\n".join(f'{{"task_id": "{number:05}"}}' for number in range(3))
+        return run(monkeypatch, "reprocess", played, {PLAN: lines, MERGE: lines}.__getitem__, run_input or ASKED)
 
     return begin
 
