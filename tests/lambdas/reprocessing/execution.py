@@ -131,6 +131,8 @@ class Execution:
         try:
             self.run.commit()
         except FilesReplaced:
+            if self._attempt == 5:
+                raise
             self._attempt += 1
             return "plan_merge"
         except FewerReadings as why:
