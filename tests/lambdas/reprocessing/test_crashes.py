@@ -196,6 +196,7 @@ def test_the_runs_have_something_to_lose() -> None:
     assert [len(one.rows) for one in (fewer, undone, drain, archive, compacted)] == [6, 6, 7, 7, 8]
     assert [len(one.hot) for one in (fewer, drain, archive)] == [0, 4, 7]
     assert [len(one.resolved) for one in (archive, drain)] == [0, 2]
+    assert [len(one.quarantined) for one in (undone, archive, drain)] == [2, 3, 4]
     assert [len(one.alerts) for one in (archive, drain)] == [2, 0]
     assert {one["outcome"] for one in fewer.said} == {"refused"}
 
