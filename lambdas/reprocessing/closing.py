@@ -76,12 +76,12 @@ class Closer(msgspec.Struct, frozen=True):
         plan = read_plan(store, run_id)
         committed = _committed(store, plan, ending)
         results = Results(store, plan, committed.merge_id if committed else ending.merge_id)
-        sums = results.sums(ending.merge_id)
+        sums = results.sums(None if ending.refused else ending.merge_id)
         report = self._report(plan, ending, committed, sums, store)
         curves = self._curves(plan, sums, results)
         page = render(report, curves, {name: metric.unit for name, metric in self.settings.metrics.items()})
         store.write(page_key(run_id), page.encode())
-        if report.mode == "apply" and report.refused is None:  # what was undone stays in the hot table
+        if _is_drained(report):
             mark(store, plan, "stream")
         store.write(ledger_key(run_id), msgspec.json.encode(_entry(report)))
         self.release()
@@ -146,6 +146,12 @@ def _undone(store: Store, run_id: str) -> Taken | None:
     """Who has had the run undone, if it was: an execution that failed at its last step is redriven after that too."""
     body = store.read(ledger_key(run_id))
     return None if body is None else msgspec.json.decode(body, type=LedgerEntry).undone
+
+
+def _is_drained(report: Report) -> bool:
+    """Whether all lines of the stream are in the hot table, where they stay though the run was undone."""
+    is_refused = report.refused is not None or (report.hot is not None and report.hot.refused > 0)
+    return report.mode == "apply" and not is_refused
 
 
 def _written(committed: Committed | None) -> Written:

@@ -1,5 +1,7 @@
 """The end of a run: what its report says, and what is done besides, whatever comes in between."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec.structs import replace
@@ -26,6 +28,14 @@ from tests.lake import AT, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
 from tests.lambdas.reprocessing import decodes
 from tests.lambdas.reprocessing.harness import request
+
+
+def done_with_hot(run: Run, **counts: Any) -> None:
+    """Leave a result of the one task for the hot table."""
+    (line,) = run.lake.store.lines(merge_plan_key("run", run.merge_id)) or ()
+    task = msgspec.json.decode(line, type=MergeTask)
+    result = HotResult(task.task_id, None, **({"done": True} | counts))
+    run.lake.store.write(hot_key("run", run.merge_id, task.task_id), msgspec.json.encode(result))
 
 
 def object_keys(lake: Lake) -> set[str]:
@@ -63,7 +73,7 @@ def test_the_report_the_page_and_the_line_in_the_ledger_are_written(memory_lake:
 
     lake_store = memory_lake.store
     assert msgspec.json.decode(lake_store.read(report_key("run")) or b"", type=Report) == report
-    assert "Applied: of 1 readings, 1 changed." in (lake_store.read(page_key("run")) or b"").decode()
+    assert "Applied: of 1 reading, 1 changed." in (lake_store.read(page_key("run")) or b"").decode()
     entry = msgspec.json.decode(lake_store.read(ledger_key("run")) or b"", type=LedgerEntry)
     assert (entry.by, entry.note, entry.outcome) == ("kim", "a note", "applied")
     assert (entry.finished_at, entry.snapshot_id) == ("2026-11-21T12:07:30.000Z", report.snapshot_id)
@@ -119,11 +129,8 @@ def test_what_the_hot_table_has_refused_is_named(memory_lake: Lake) -> None:
     store(memory_lake, [200.0], [20.0])
     run = Run(memory_lake, asked=request(targets=("table", "hot")))
     run.run()
-    (line,) = memory_lake.store.lines(merge_plan_key("run", run.merge_id)) or ()
-    task = msgspec.json.decode(line, type=MergeTask)
     refusal = HotRefusal(("pump-1", AT * 1000), "Item size has exceeded the maximum allowed size")
-    result = HotResult(task.task_id, None, True, written=4, newer=1, refused=1, refusals=(refusal,))
-    memory_lake.store.write(hot_key("run", run.merge_id, task.task_id), msgspec.json.encode(result))
+    done_with_hot(run, written=4, newer=1, refused=1, refusals=(refusal,))
 
     report = close(run)
 
@@ -156,7 +163,7 @@ def test_a_refused_run_is_reported_with_the_causes(memory_lake: Lake) -> None:
     assert (report.outcome, report.snapshot_id, report.written) == ("refused", None, Written(0, 0, 0, 0))
     assert report.readings.vanished_by == {"quarantined: not_json": 1}
     page = (memory_lake.store.read(page_key("run")) or b"").decode()
-    assert "Refused, nothing was published: there would be 1 readings fewer." in page
+    assert "Refused, nothing was published: of 2 readings, 1 would be lost." in page
     assert "quarantined: not_json" in page
 
 
@@ -263,8 +270,39 @@ def test_lines_of_the_stream_are_marked_when_all_is_done_and_by_a_run_that_appli
     run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
     run.run()
     assert memory_lake.store.read(mark_key(key, "run")) is None
+    run.write_hot()
 
     report = close(run)
 
     assert (report.records.stored, report.records.for_hot) == (1, 1)
     assert memory_lake.store.read(mark_key(key, "run")) == (b'"shardId-0:49"\n' if marked else None)
+
+
+def test_lines_of_the_stream_that_the_hot_table_refuses_are_not_marked(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0])
+    line = decodes.line("timestamp_in_future", "stream", "shardId-0:49", reading(at=AT + 3600))
+    key = decodes.put_quarantine(memory_lake, "streamed", line)
+    asked = request(source="quarantine", targets=("hot",))
+    run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
+    run.run()
+    done_with_hot(run, refused=1)
+
+    close(run)
+
+    assert memory_lake.store.read(mark_key(key, "run")) is None
+
+
+@pytest.mark.parametrize("counts", [None, {"done": False, "written": 3}])
+def test_a_run_that_is_not_done_with_the_hot_table_is_not_closed(
+    memory_lake: Lake, counts: dict[str, Any] | None
+) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, asked=request(targets=("table", "hot")))
+    run.run()
+    if counts is not None:
+        done_with_hot(run, **counts)
+
+    with pytest.raises(ResultMissing, match=r"The hot table's part of run run .*task"):
+        close(run)
+
+    assert memory_lake.store.read(report_key("run")) is None

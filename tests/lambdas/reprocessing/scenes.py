@@ -24,6 +24,7 @@ THEN = AT - 4 * 86_400
 """The morning that is reprocessed, long over."""
 SCOPE = Scope((THEN - 3600) * 1000, (THEN + 36_000) * 1000)
 _HOUR = HOUR - timedelta(days=4)
+_EVEN = [reading("pump-2", at=THEN + 2), reading("pump-3", at=THEN + 3)]
 _AHEAD = reading("pump-9", at=THEN, temperature=150.0, received_at=(THEN - 3600) * 1000)
 
 
@@ -38,9 +39,9 @@ def begin(site: Site, name: str, of: Execution) -> Execution:
 
 
 def archive() -> Execution:
-    """The rules have changed, and so has a value; an object is frozen, one came too late for its hours, one waits."""
+    """An object and the rules have changed, another object is frozen, one came too late for its hours, one waits."""
     site = Site(_filled())
-    _put(site.lake, 200.0)
+    _put(site.lake, 200.0, b"{")
     site.lake.put("waiting", [reading("pump-5", at=THEN + 5), reading("pump-1", at=THEN)], _HOUR)
     site.lake.s3.freeze(site.lake.raw, site.lake.put("b", _EVEN, _HOUR))
     return Execution(_real_time(site), "run", asked(alerts="send"), LIMITS)
@@ -94,18 +95,16 @@ def _undo(execution: Execution) -> Execution:
     return Execution(execution.site, "undo", execution.run.request, LIMITS, undoes="run")
 
 
-_EVEN = [reading("pump-2", at=THEN + 2), reading("pump-3", at=THEN + 3)]
-
-
-def _put(lake: Lake, temperature: float) -> None:
+def _put(lake: Lake, temperature: float, *more: bytes) -> None:
+    """An object with garbage, a record from ahead, and a reading of the night before, of the same partition."""
     changing = reading("pump-2", at=THEN + 1, temperature=temperature)
     night = reading("pump-1", at=THEN - 4 * 3600)
-    lake.put("a", [reading("pump-1", at=THEN), changing, _AHEAD, b"garbage", night], _HOUR)
+    lake.put("a", [reading("pump-1", at=THEN), changing, _AHEAD, b"garbage", night, *more], _HOUR)
 
 
 @functools.cache
 def _compacted() -> Lake:
-    """A morning: two objects of its hours, one of which has garbage and a record from ahead; one came days later."""
+    """A morning of two objects, and one that came days later, each a file of the table."""
     lake = Lake(aws=in_memory(Effects()))
     _put(lake, 20.0)
     lake.put("b", _EVEN, _HOUR)
@@ -115,6 +114,7 @@ def _compacted() -> Lake:
 
 
 def _filled() -> Lake:
+    """A lake of one's own like that."""
     return copy_of(_compacted())
 
 

@@ -100,23 +100,25 @@ bad = st.sampled_from([b"garbage", measured("a", 0, {}), measured("bad id", 0, {
 records = st.one_of(
     *[st.builds(measured, st.sampled_from(["a", "ab", "b"]), st.sampled_from(MEASURED), fields)] * 4, bad
 )
-arrivals = st.builds(Arrival, st.sampled_from([0, 0, 1, SECOND, HOUR, 30 * HOUR]), records)
+arrivals = st.builds(Arrival, st.sampled_from([0, 0, 1, SECOND, HOUR, 10 * HOUR]), records)
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> History:
     objects = draw(st.lists(st.lists(arrivals, min_size=1, max_size=6), min_size=1, max_size=5))
     then = st.lists(st.sampled_from(["compact", "compact one by one", "optimize", "declare"]), max_size=2)
+    last = st.sampled_from([["compact"], ["compact one by one"], ["compact", "optimize"], []])
     steps: list[int | str] = []
     for number in draw(st.permutations(range(len(objects)))):
         steps += [number, *draw(then)]
-    return History(draw(st.sampled_from(["day", "hour"])), objects, steps)
+    return History(draw(st.sampled_from(["day", "hour"])), objects, steps + draw(last))
 
 
-edges = st.sampled_from([BEGIN_MS + offset for offset in MEASURED]) | st.sampled_from(
-    [MIDNIGHT_MS - DAY, MIDNIGHT_MS, MIDNIGHT_MS + DAY, BEGIN_MS + HOUR, BEGIN_MS - 50 * DAY]
+edges = st.sampled_from(
+    [*(BEGIN_MS + offset for offset in MEASURED), MIDNIGHT_MS - DAY, MIDNIGHT_MS, MIDNIGHT_MS + DAY, BEGIN_MS + HOUR]
 )
-scopes = st.builds(
+whole = st.builds(Scope, st.just(0), st.just(2 * AT * 1000), st.sampled_from([(), ("a*",)]))
+scopes = whole | st.builds(
     lambda ends, devices: Scope(min(ends), max(ends), devices),
     st.tuples(edges, edges.map(lambda edge: edge + 1)),
     st.sampled_from([(), (), ("a",), ("a*",), ("b", "?b"), ("nobody",)]),
