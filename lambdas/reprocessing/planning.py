@@ -102,7 +102,7 @@ class Planner(msgspec.Struct, frozen=True):
 
     def _write(self, run_id: str, request: Request, rules: str, started_at: str) -> Plan:
         table = self.table.find()
-        finder = Finder(self.s3, self.raw_bucket, self.store, table, self.settings.decoding, request)
+        finder = Finder(self.s3, self.raw_bucket, self.store, table, self.settings.decoding, request, self.now)
         with drafting(leaves_frozen=request.mode == "dry_run") as draft:
             task_bytes = self.settings.compaction.task_mb * 1_000_000
             draft.take(finder.find(), task_bytes, by_day=request.source == "archive")
