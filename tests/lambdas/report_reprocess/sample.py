@@ -25,7 +25,7 @@ from sensors.settings import Threshold
 UNITS = {"temperature": "°C", "vibration": "mm/s"}
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 START_MS = 1_795_219_200_000  # 2026-11-21
-WEEK = Scope(START_MS, START_MS + 7 * DAY_MS, ("pump-*", "press-2"))
+WEEK = Scope(START_MS, START_MS + 7 * DAY_MS, ("press-2", "pump-*"))
 
 
 def alarms(count: int) -> Alarms:

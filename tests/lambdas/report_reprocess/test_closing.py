@@ -73,7 +73,7 @@ def test_the_report_the_page_and_the_line_in_the_ledger_are_written(memory_lake:
 
     lake_store = memory_lake.store
     assert msgspec.json.decode(lake_store.read(report_key("run")) or b"", type=Report) == report
-    assert "Applied: of 1 readings, 1 changed." in (lake_store.read(page_key("run")) or b"").decode()
+    assert "Applied: of 1 reading, 1 changed." in (lake_store.read(page_key("run")) or b"").decode()
     entry = msgspec.json.decode(lake_store.read(ledger_key("run")) or b"", type=LedgerEntry)
     assert (entry.by, entry.note, entry.outcome) == ("kim", "a note", "applied")
     assert (entry.finished_at, entry.snapshot_id) == ("2026-11-21T12:07:30.000Z", report.snapshot_id)
@@ -163,7 +163,7 @@ def test_a_refused_run_is_reported_with_the_causes(memory_lake: Lake) -> None:
     assert (report.outcome, report.snapshot_id, report.written) == ("refused", None, Written(0, 0, 0, 0))
     assert report.readings.vanished_by == {"quarantined: not_json": 1}
     page = (memory_lake.store.read(page_key("run")) or b"").decode()
-    assert "Refused, nothing was published: there would be 1 readings fewer." in page
+    assert "Refused, nothing was published: of 2 readings, 1 would be lost." in page
     assert "quarantined: not_json" in page
 
 
