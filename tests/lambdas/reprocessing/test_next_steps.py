@@ -21,7 +21,7 @@ NO_MORE = Found(5, 5, 0, 0, 0, 0, 0)
 
 
 def request(**fields: Any) -> Request:
-    usual = {"source": "archive", "targets": ("table",), "mode": "apply", "max_rate": 77, "note": "a"}
+    usual: dict[str, Any] = {"source": "archive", "targets": ("table",), "mode": "apply", "max_rate": 77, "note": "a"}
     return Request(scope=Scope(0, 1500), restore_tier="Bulk", restore_days=3, **(usual | fields))
 
 

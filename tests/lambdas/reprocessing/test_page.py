@@ -52,7 +52,7 @@ def said_by_others(text: str) -> Report:
         executions=(text,),
         request=replace(sampled.request, note=text, by=text, scope=scope, rules={text: ()}, reasons=(text,)),
         refused=Refusal(text, text),
-        found=replace(sampled.found, missing_objects=(text,)),
+        found=replace(sampled.found, missing_objects=(text,), outside_objects=(text,)),
         readings=replace(sampled.readings, vanished_by={text: 1}),
         records=replace(sampled.records, by_reason={text: 1}),
         devices=(Device(text, 1, 1, 1),),
