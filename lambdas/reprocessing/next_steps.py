@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from reprocessing.causes import lost
 from reprocessing.report import Report
 from reprocessing.request import Request
 from reprocessing.wording import count
@@ -53,10 +54,10 @@ def _after_looking(report: Report) -> Iterator[Step]:
     if not (differs or readings.before_duplicates or report.found.frozen or "hot" in request.targets):
         yield Step("There is nothing to apply: the range is as the rules and the decoder of now make it.")
         return
-    if readings.after < readings.before and not request.allow_fewer:
-        fewer = count(readings.before - readings.after, "reading")
+    gone = lost(readings.before, readings.after, readings.vanished_by)
+    if gone > 0 and not request.allow_fewer:
         yield Step(
-            f"Applied as it is, this would be refused: the range would end with {fewer} fewer. Mend what the causes "
+            f"Applied as it is, this would be refused: {count(gone, 'reading')} would be lost. Mend what the causes "
             'below say and look again; or, if it is as it should be, write "allow_fewer": true into the input.'
         )
     if report.found.frozen:

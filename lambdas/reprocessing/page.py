@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from reprocessing import drawing, wording
+from reprocessing.causes import lost
 from reprocessing.curves import Curves
 from reprocessing.manifests import MetricChange
 from reprocessing.next_steps import next_steps
@@ -58,8 +59,8 @@ def headline(report: Report) -> str:
     if report.outcome == "undone":
         return "Taken back: the table is as it was before this run."
     if report.outcome == "refused":
-        fewer = number(readings.before - readings.after)
-        return f"Refused, nothing was published: of {count(readings.before, 'reading')}, {fewer} would be lost."
+        gone = number(lost(readings.before, readings.after, readings.vanished_by))
+        return f"Refused, nothing was published: of {count(readings.before, 'reading')}, {gone} would be lost."
     if given is not None:
         now = number(report.alarms_after.total)
         return f"Back-test: {count(given.total, 'alarm')} by the given rules, {now} by those of now."
