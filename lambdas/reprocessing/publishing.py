@@ -19,7 +19,6 @@ from optimization.errors import FilesReplaced
 from optimization.live import entries, live_files, refuse_partitioning
 from reprocessing.causes import causes
 from reprocessing.checking import Merged, verify_decoded, verify_merged
-from reprocessing.decoded import decoded
 from reprocessing.errors import FewerReadings
 from reprocessing.manifests import (
     MERGE_ID_PROPERTY,
@@ -32,7 +31,7 @@ from reprocessing.manifests import (
     plan_key,
 )
 from reprocessing.resolving import mark
-from reprocessing.runs import read_plan
+from reprocessing.runs import decoded, read_plan
 from reprocessing.snapshots import published, undone
 from sensors.times import iso_ms
 
@@ -166,9 +165,10 @@ class Publisher:
 def _refuse_fewer(plan: Plan, merged: Merged, answer: Committed) -> None:
     if merged.after >= merged.before or plan.request.allow_fewer:
         return
-    said = ", ".join(f"{count} {cause}" for cause, count in answer.fewer_by.items())
+    said = ", ".join(f"{count:,} {cause}" for cause, count in answer.fewer_by.items())
+    fewer = merged.before - merged.after
     raise FewerReadings(
-        f"The range has {merged.before} readings and would have {merged.after}, {merged.before - merged.after} fewer. "
+        f"The range has {merged.before:,} readings and would have {merged.after:,}, {fewer:,} fewer. "
         f"Readings that would be gone, by cause: {said}. Nothing is published. Look at the quarantine and the report; "
         'if it is as it should be, start again with "allow_fewer": true.'
     )

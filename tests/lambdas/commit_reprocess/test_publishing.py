@@ -345,6 +345,13 @@ def test_a_run_that_has_written_for_another_partitioning_is_refused(ready: Repro
     refused(ready, errors.FileMismatch, "another partitioning than the settings ask for, which is by hour")
 
 
+def test_a_column_that_the_table_has_lost_meanwhile_ends_the_run(ready: Reprocessing) -> None:
+    with ready.lake.table().update_schema(allow_incompatible_changes=True) as schema:
+        schema.delete_column("location")
+
+    refused(ready, errors.FileMismatch, r"\.parquet does not fit the table .* location.* start a new run")
+
+
 def test_a_run_as_old_as_orphans_may_be_is_refused(ready: Reprocessing) -> None:
     ready.lake.s3.now += timedelta(days=ORPHAN_DAYS)
 
