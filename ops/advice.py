@@ -26,9 +26,9 @@ ADVICE = {
     "UnbalancedError": "Nothing was published. Keep the archive objects of the task: they show a fault of the worker.",
     "CountsDoNotBalance": "Nothing was published. Keep the run's folder below runs/: it shows what does not add up. "
     f"{NEW_RUN}.",
-    "ResultMissing": f"Nothing was published. {NEW_RUN}.",
-    "ResultMismatch": f"Nothing was published. {NEW_RUN}.",
-    "FileMismatch": f"Nothing was published. {NEW_RUN}.",
+    "ResultMissing": f"Nothing was published. {NEW_RUN}, of reprocess with --fresh.",
+    "ResultMismatch": f"Nothing was published. {NEW_RUN}, of reprocess with --fresh.",
+    "FileMismatch": f"Nothing was published. {NEW_RUN}, of reprocess with --fresh.",
     "LedgerIncomplete": f"Bring back the plan that the message names, then {REDRIVE}.",
     "CommitConflict": f"Others write to the table. When they are done, {REDRIVE}.",
     "RangeHeld": f"When the run that the message names has ended, or you have stopped it, {REDRIVE}. {NEW_RUN} of the "

@@ -1,9 +1,8 @@
 """What a person may want to do after a run: a sentence, and the input of the execution that does it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
-
-import msgspec
 
 from reprocessing.causes import lost
 from reprocessing.report import Report
@@ -87,8 +86,8 @@ def _after_applying(report: Report) -> Iterator[Step]:
 
 def _after_refusal(report: Report) -> Iterator[Step]:
     yield Step(
-        "Table, quarantine and hot table are as they were. Mend what the causes below say, and start it again. If that "
-        "is how it should be, publish with fewer readings:",
+        "Table, quarantine and hot table are as they were. Mend the causes and start it again, or publish with fewer "
+        "readings:",
         run_input=_text(input_of(report.request, allow_fewer=True)),
     )
 
@@ -116,5 +115,5 @@ def _last(report: Report) -> str:
 
 def _text(run_input: dict[str, Any]) -> str:
     """JSON, a field a line."""
-    fields = (f'  "{name}": {msgspec.json.encode(value).decode()}' for name, value in run_input.items())
+    fields = (f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in run_input.items())
     return "{\n" + ",\n".join(fields) + "\n}"
