@@ -42,36 +42,37 @@ Uses = dict[str, Callable[[Privilege | None], Use]]
 def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uses]:
     functions = Functions(outputs)
     reprocessing = Reprocessing(outputs, functions)
+    step = functools.partial(prepared, state=functions.state)
     services = Services(running, outputs, functions, Plant(running, outputs, tmp_path_factory.mktemp("least")))
     with services.without_retries():
         yield {
             "ArchiveDeliveryRole": watched(services.archive),
-            "CommitReprocessRole": prepared(reprocessing.before_commit, reprocessing.commit),
+            "CommitReprocessRole": step(reprocessing.before_commit, reprocessing.commit),
             "CommitRewriteRole": lambda _: commit_rewrite(functions),
             "CommitTableRole": functools.partial(commit, functions),
             "CompactRole": lambda _: services.run,
-            "DecodeObjectsRole": prepared(reprocessing.before_decode, reprocessing.decode),
+            "DecodeObjectsRole": step(reprocessing.before_decode, reprocessing.decode),
             "ExpireSnapshotsRole": lambda _: expire(functions),
-            "MergeReadingsRole": prepared(reprocessing.before_merge, reprocessing.merge),
+            "MergeReadingsRole": step(reprocessing.before_merge, reprocessing.merge),
             "OptimizeRole": lambda _: run_upkeep(functions, services),
             "PlanCompactionRole": lambda _: plan(functions),
-            "PlanMergeRole": prepared(reprocessing.before_plan_merge, reprocessing.plan_merge),
+            "PlanMergeRole": step(reprocessing.before_plan_merge, reprocessing.plan_merge),
             "PlanOptimizationRole": lambda _: plan_upkeep(functions),
-            "PlanReprocessRole": prepared(
+            "PlanReprocessRole": step(
                 reprocessing.before_plan, lambda run_input: reprocessing.plan(new_run_id(), run_input)
             ),
             "ProcessReadingsRole": functools.partial(process_readings, functions),
             "ProvisioningRole": lambda _: services.provision,
-            "ReportReprocessRole": prepared(reprocessing.before_report, reprocessing.report),
+            "ReportReprocessRole": step(reprocessing.before_report, reprocessing.report),
             "ReprocessRole": lambda _: run_reprocessing(functions, services, reprocessing),
-            "RestoreObjectsRole": prepared(reprocessing.before_restore, reprocessing.restore),
+            "RestoreObjectsRole": step(reprocessing.before_restore, reprocessing.restore),
             "RewriteParquetRole": lambda _: rewrite(functions),
             "ScheduleRole": watched(services.schedule),
             "StartRunRole": functools.partial(start, services),
             "SweepOrphansRole": lambda _: sweep(functions),
             "TopicRuleRole": watched(services.publish),
-            "UndoReprocessRole": prepared(reprocessing.before_undo, reprocessing.undo),
-            "WriteHotTableRole": prepared(reprocessing.before_hot, reprocessing.write_hot),
+            "UndoReprocessRole": step(reprocessing.before_undo, reprocessing.undo),
+            "WriteHotTableRole": step(reprocessing.before_hot, reprocessing.write_hot),
             "WriteParquetRole": lambda _: write(functions),
         }
 
@@ -81,12 +82,16 @@ def watched(use: Callable[[str], str]) -> Callable[[Privilege | None], Use]:
     return lambda missing: functools.partial(use, missing.action if missing else "")
 
 
-def prepared(before: Callable[[], T], step: Callable[[T], str]) -> Callable[[Privilege | None], Use]:
-    """A use of a step, after all that comes before it."""
+def prepared(
+    before: Callable[[], T], step: Callable[[T], str], state: Callable[[], object]
+) -> Callable[[Privilege | None], Use]:
+    """A use of a step, after all that comes before it, which is done again once anything has changed."""
+    kept: list[tuple[T, object]] = []
 
     def prepare(_: Privilege | None) -> Use:
-        given = before()
-        return lambda: step(given)
+        if not kept or kept[-1][1] != state():
+            kept[:] = [(before(), state())]
+        return lambda: step(kept[-1][0])
 
     return prepare
 
