@@ -10,7 +10,12 @@ from ops.figures import age, count, facts, size
 from ops.running import Answer
 
 _MODES = {"dry_run": "dry run", "apply": "reprocessing", "backtest": "back-test"}
-_OUTCOMES = {"applied": "applied", "looked": "nothing was changed", "refused": "refused, nothing was changed"}
+_OUTCOMES = {
+    "applied": "applied",
+    "looked": "nothing was changed",
+    "refused": "refused, nothing was changed",
+    "undone": "undone",
+}
 _METRICS = 5  # those that differ most; the page has more
 
 
@@ -123,7 +128,12 @@ def _alarms(report: Answer) -> str:
 
 
 def _hot(hot: Answer) -> str:
-    notes = {"unchanged": "already right", "newer": "newer there", "expired": "past their time"}
+    notes = {
+        "unchanged": "already right",
+        "newer": "newer there",
+        "expired": "past their time",
+        "refused": "refused by DynamoDB",
+    }
     told = [f"{hot[name]:,} {text}" for name, text in notes.items() if hot[name]]
     return ", ".join([f"{count(hot['written'], 'item')} written", *told])
 

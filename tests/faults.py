@@ -12,7 +12,10 @@ from tests.memory_aws import Effect, Effects
 
 Fault = Callable[[Effect], Any]
 
-_CHANCE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{15,}|(?<=-m)\d+(?=\.avro)")
+_CHANCE = re.compile(
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b([0-9a-f]{16}|[0-9a-f]{64})\b|\d{15,}|(?<=-m)\d+(?=\.avro)"
+    r"|(?<=put item ).+"
+)
 
 
 class Died(BaseException):
@@ -44,7 +47,8 @@ def is_refused_for_now(_: Effect) -> None:
 def label(name: str) -> str:
     """The name of a side effect without what is left to chance: the same in every process.
 
-    So are the numbers of manifests: PyIceberg writes them side by side.
+    So are the numbers of manifests and the keys of items, which are written side by side, and hashes of what gzip has
+    put a date into.
     """
     return _CHANCE.sub("*", name)
 
@@ -53,6 +57,7 @@ def copy_of(made: Lake) -> Lake:
     """A lake in memory, as if it were built anew, with no side effect counted yet."""
     lake = Lake(aws=in_memory(Effects()))
     lake.raw, lake.processed, lake.database, lake.metrics = made.raw, made.processed, made.database, made.metrics
+    lake.partition_by, lake.limits = made.partition_by, made.limits
     lake.s3.buckets = {name: dict(objects) for name, objects in made.s3.buckets.items()}
     lake.s3.now = made.s3.now
     lake.glue.tables = dict(made.glue.tables)
@@ -60,9 +65,15 @@ def copy_of(made: Lake) -> Lake:
 
 
 def fail_at(lake: Lake, point: int, fault: Fault, drive: Callable[[], object]) -> None:
-    """Drive a run into the fault; what is lost may be made up for on the spot."""
+    """Drive a run into the fault; what is lost may be made up for on the spot, but for whoever dies all is over."""
     effects = lake.s3.effects
-    effects.fault = lambda number, effect: fault(effect) if number == point else effect()
+
+    def at_the_point(number: int, effect: Effect) -> Any:
+        if number > point and fault in (dies_before, dies_after):
+            raise Died
+        return fault(effect) if number == point else effect()
+
+    effects.fault = at_the_point
     with contextlib.suppress(Died, OSError, ReadTimeoutError, ClientError):
         drive()
     assert len(effects.names) > point, "the run never came to this point"

@@ -93,6 +93,7 @@ class Lake:
         self.raw, self.processed, self.database = f"raw-{name}", f"processed-{name}", f"lake_{name}"
         self.metrics = metrics
         self.partition_by: Any = partition_by
+        self.limits = Limits()
         self.s3, self.glue, self.catalog, self.now = aws or Aws(client("s3"), client("glue"), _catalog())
         for bucket in (self.raw, self.processed):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -127,7 +128,7 @@ class Lake:
             self.s3,
             self.raw,
             self.processed,
-            Limits(),
+            self.limits,
             self.metrics,
             self.partition_by,
             file_bytes=128_000_000,

@@ -105,6 +105,12 @@ class MemoryS3:
         """Have the lifecycle move an object; `restore` is what S3 then says of a copy of it."""
         self.buckets[bucket][key] = self.buckets[bucket][key]._replace(storage_class=storage_class, restore=restore)
 
+    def restore_object(self, *, Bucket: str, Key: str, RestoreRequest: dict[str, Any]) -> None:
+        """Begin to make a copy of a frozen object, which never ends by itself."""
+        storage_class = self.buckets[Bucket][Key].storage_class
+        ongoing = 'ongoing-request="true"'
+        self.effects.make(f"restore {Key}", lambda: self.freeze(Bucket, Key, storage_class, ongoing))
+
     def delete_object(self, *, Bucket: str, Key: str) -> None:
         self.effects.make(f"delete {Key}", lambda: self.buckets[Bucket].pop(Key, None))
 

@@ -12,6 +12,7 @@ from pyiceberg.manifest import DataFile
 from pyiceberg.partitioning import PartitionField, PartitionSpec
 from pyiceberg.schema import Schema, assign_fresh_schema_ids
 from pyiceberg.table import Table, TableProperties, Transaction
+from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.sorting import SortField, SortOrder
 from pyiceberg.transforms import DayTransform, HourTransform, IdentityTransform, Transform
 from pyiceberg.types import DoubleType, MapType, NestedField, StringType, TimestamptzType
@@ -98,7 +99,7 @@ class LakeTable(msgspec.Struct, frozen=True):
             if metadata.name_mapping() is None:  # our files have names, and no field ids
                 mapping = metadata.schema().name_mapping.model_dump_json()
                 transaction.set_properties({TableProperties.DEFAULT_NAME_MAPPING: mapping})
-            added = ahead(lambda path: parquet_file_to_data_file(table.io, metadata, path), paths)
+            added = ahead(lambda path: _described(table, metadata, path), paths)
             _overwrite(transaction, files, (file for _, file in added), properties)
         return self._published(table)
 
@@ -123,10 +124,7 @@ class LakeTable(msgspec.Struct, frozen=True):
         try:
             transaction.add_files(list(paths), snapshot_properties=dict(properties), check_duplicate_files=False)
         except ValueError as error:
-            raise FileMismatch(
-                f"The files of {paths[0]} and {len(paths) - 1} more do not fit the table with the settings of now: "
-                f"{error} If the settings changed since the files were written, start a new run."
-            ) from error
+            raise _misfit(f"The files of {paths[0]} and {len(paths) - 1} more do not fit", error) from error
 
     def _follow_settings(self, transaction: Transaction) -> None:
         known = set(transaction.table_metadata.schema().column_names)
@@ -142,6 +140,21 @@ class LakeTable(msgspec.Struct, frozen=True):
                 for field in fields:
                     spec.remove_field(field.name)
                 spec.add_field("measured_at", wanted, _partition_name(self.partition_by))
+
+
+def _described(table: Table, metadata: TableMetadata, path: str) -> DataFile:
+    """A file as a manifest has it. Raises FileMismatch."""
+    try:
+        return parquet_file_to_data_file(table.io, metadata, path)
+    except ValueError as error:
+        raise _misfit(f"{path} does not fit", error) from error
+
+
+def _misfit(what: str, error: ValueError) -> FileMismatch:
+    return FileMismatch(
+        f"{what} the table with the settings of now: {error} If table or settings changed since it was written, start "
+        "a new run."
+    )
 
 
 def _overwrite(

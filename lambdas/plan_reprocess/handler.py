@@ -13,8 +13,9 @@ from compaction.catalog import open_table
 from compaction.store import Store
 from environment import settings
 from reprocessing.claims import Claims
+from reprocessing.manifests import Execution
 from reprocessing.parsing import parse
-from reprocessing.planning import Execution, Planner
+from reprocessing.planning import Planner
 
 logger = Logger()
 tracer = Tracer()

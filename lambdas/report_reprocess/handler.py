@@ -29,7 +29,7 @@ tracer = Tracer()
 @logger.inject_lambda_context
 @tracer.capture_lambda_handler
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """`{"run_id", "merge_id", "execution", "execution_arn", "refused"?}` to the report in short, and where it is.
+    """`{"run_id", "merge_id", "execution_arn", "refused"?}` to the report in short, and where it is.
 
     `refused` has `Error` and `Cause`. Raises the named errors of Closer.close.
     """
@@ -53,7 +53,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
 def _ending(event: dict[str, Any]) -> Ending:
     refused = event.get("refused")
     refusal = Refusal(refused["Error"], _sentence(refused["Cause"])) if refused else None
-    return Ending(event["execution"], event["merge_id"], refusal)
+    return Ending(event["merge_id"], refusal)
 
 
 def _sentence(cause: str) -> str:
@@ -94,6 +94,7 @@ def _in_short(report: Report, bucket: str) -> dict[str, Any]:
         "alarms_given": given.total if given else None,
         "alerts_sent": report.alerts.sent,
         "hot_written": report.hot.written if report.hot else 0,
+        "hot_refused": report.hot.refused if report.hot else 0,
         "duration_s": report.duration_s,
         "cost_usd": report.estimate.cost_usd,
     }

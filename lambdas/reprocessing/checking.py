@@ -16,7 +16,6 @@ from compaction.verification import check_objects, check_own
 from optimization.accounting import NOTHING, Account
 from optimization.checking import unique
 from optimization.manifests import SourceFile
-from reprocessing.decoded import check_rules, decoded
 from reprocessing.manifests import (
     Changes,
     DecodeResult,
@@ -29,7 +28,8 @@ from reprocessing.manifests import (
     merged_key,
     total,
 )
-from reprocessing.request import writes_table
+from reprocessing.request import is_compared
+from reprocessing.runs import check_rules, decoded
 from sensors.counts import UnbalancedError
 
 Line = TypeVar("Line")
@@ -63,7 +63,7 @@ def verify_decoded(store: Store, plan: Plan) -> Tally:
         check_objects(place, task.objects, result.objects)
         _check_counts(place, result)
         for staged in result.files:
-            if staged.to_table or not writes_table(plan.request):  # then all that was decoded is compared
+            if is_compared(plan.request, to_table=staged.to_table):
                 rows += staged.file.rows
                 checksum += int(staged.file.key_checksum, 16)
     return Tally(rows, f"{checksum % 2**64:016x}")

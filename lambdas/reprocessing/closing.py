@@ -20,6 +20,7 @@ from reprocessing.manifests import (
     Committed,
     LedgerEntry,
     Plan,
+    Taken,
     committed_key,
     ledger_key,
     page_key,
@@ -31,7 +32,7 @@ from reprocessing.report import Alerts, Outcome, Refusal, Report, Written
 from reprocessing.reporting import Results, Sums, found
 from reprocessing.request import Scope
 from reprocessing.resolving import mark
-from reprocessing.runs import read_plan
+from reprocessing.runs import executions_of, read_plan
 from sensors.settings import FunctionSettings
 from sensors.times import from_text, iso_ms
 
@@ -42,9 +43,8 @@ _DAY_MS: Final = 86_400_000
 
 
 class Ending(NamedTuple):
-    """How an execution ends: its name, the merge that it has done last, and why it publishes nothing."""
+    """How an execution ends: the merge that it has done last, and why it publishes nothing."""
 
-    execution: str
     merge_id: str
     refused: Refusal | None
 
@@ -76,12 +76,12 @@ class Closer(msgspec.Struct, frozen=True):
         plan = read_plan(store, run_id)
         committed = _committed(store, plan, ending)
         results = Results(store, plan, committed.merge_id if committed else ending.merge_id)
-        sums = results.sums(ending.merge_id)
+        sums = results.sums(None if ending.refused else ending.merge_id)
         report = self._report(plan, ending, committed, sums, store)
         curves = self._curves(plan, sums, results)
         page = render(report, curves, {name: metric.unit for name, metric in self.settings.metrics.items()})
         store.write(page_key(run_id), page.encode())
-        if report.outcome == "applied":
+        if _is_drained(report):
             mark(store, plan, "stream")
         store.write(ledger_key(run_id), msgspec.json.encode(_entry(report)))
         self.release()
@@ -89,7 +89,10 @@ class Closer(msgspec.Struct, frozen=True):
         return report
 
     def _report(self, plan: Plan, ending: Ending, committed: Committed | None, sums: Sums, store: Store) -> Report:
-        outcome: Outcome = "refused" if ending.refused else "applied" if plan.request.mode == "apply" else "looked"
+        undone = _undone(store, plan.run_id)
+        outcome: Outcome = "applied" if plan.request.mode == "apply" else "looked"
+        if undone or ending.refused:
+            outcome = "undone" if undone else "refused"
         finished_at = iso_ms(int(self.now.timestamp() * 1000))
         return Report(
             run_id=plan.run_id,
@@ -99,7 +102,7 @@ class Closer(msgspec.Struct, frozen=True):
             started_at=plan.started_at,
             finished_at=finished_at,
             duration_s=_seconds(plan.started_at, finished_at),
-            executions=tuple(dict.fromkeys((plan.run_id, ending.execution))),
+            executions=executions_of(store, plan.run_id),
             snapshot_before=committed.snapshot_before if committed else None,
             snapshot_id=committed.snapshot_id if committed else None,
             refused=ending.refused,
@@ -107,6 +110,7 @@ class Closer(msgspec.Struct, frozen=True):
             alerts=self._alerts(plan, sums, is_applied=outcome == "applied"),
             written=_written(committed),
             estimate=estimate(plan, self.settings, sums.records.for_hot),
+            taken_back=undone,
             **msgspec.structs.asdict(sums),
         )
 
@@ -136,6 +140,18 @@ def _committed(store: Store, plan: Plan, ending: Ending) -> Committed | None:
     if body is None and ending.refused is None:
         raise ResultMissing(f"Run {plan.run_id} has not got as far as the commit, so it cannot be closed. Redrive it.")
     return None if body is None else msgspec.json.decode(body, type=Committed)
+
+
+def _undone(store: Store, run_id: str) -> Taken | None:
+    """Who has had the run undone, if it was: an execution that failed at its last step is redriven after that too."""
+    body = store.read(ledger_key(run_id))
+    return None if body is None else msgspec.json.decode(body, type=LedgerEntry).undone
+
+
+def _is_drained(report: Report) -> bool:
+    """Whether all lines of the stream are in the hot table, where they stay though the run was undone."""
+    is_refused = report.refused is not None or (report.hot is not None and report.hot.refused > 0)
+    return report.mode == "apply" and not is_refused
 
 
 def _written(committed: Committed | None) -> Written:
@@ -168,4 +184,5 @@ def _entry(report: Report) -> LedgerEntry:
         outcome=report.outcome,
         snapshot_id=report.snapshot_id,
         executions=report.executions,
+        undone=report.taken_back,
     )

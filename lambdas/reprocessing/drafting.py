@@ -16,6 +16,8 @@ from reprocessing.finding import Found
 from reprocessing.manifests import DecodeTask, draft_key
 
 PARTS: Final = ("tasks", "missing", "frozen")
+TASK_OBJECTS: Final = 128
+"""Objects of one task at most: a task is the input of one map item, and these are less than 32 KiB of it."""
 
 _SPOOL_BYTES: Final = 8 * 1024 * 1024  # a plan of about 50,000 objects stays in memory, a larger one goes to /tmp
 
@@ -100,7 +102,9 @@ def _tasks(found: Iterable[Found], task_bytes: int, alike: Callable[[str], objec
     number = 0
     for together in chunks(found, alike):
         for to_table in (True, False):
-            for packed in pack([item.planned for item in together if item.to_table is to_table], task_bytes):
+            for packed in pack(
+                [item.planned for item in together if item.to_table is to_table], task_bytes, TASK_OBJECTS
+            ):
                 yield DecodeTask(f"{number:05}", tuple(packed), to_table)
                 number += 1
 

@@ -26,7 +26,7 @@ from reprocessing.failed import failed_objects
 from reprocessing.frozen import FROZEN, copy_of
 from reprocessing.request import Request
 from reprocessing.scope import archive_window, moment, quarantine_days
-from reprocessing.sources import sources_of
+from reprocessing.touching import sources_of
 from sensors.reading import Reason
 from sensors.settings import Limits
 

@@ -85,6 +85,13 @@ class Claim(msgspec.Struct, frozen=True):
     since: str
 
 
+class Execution(msgspec.Struct, frozen=True):
+    """`executions/<name>.json`: one that has begun the run or carried it on, and when it began, in ISO-8601."""
+
+    name: str
+    started_at: str
+
+
 class DecodeTask(msgspec.Struct, frozen=True):
     """One line of `plan.jsonl`: the objects that one invocation of `decode_objects` takes up.
 
@@ -406,6 +413,16 @@ class LedgerEntry(msgspec.Struct, frozen=True):
 def plan_key(run_id: str) -> str:
     """Key of what the later steps of a run go by."""
     return f"{RUNS_PREFIX}{run_id}/plan.json"
+
+
+def executions_prefix(run_id: str) -> str:
+    """What the keys of a run's executions begin with."""
+    return f"{RUNS_PREFIX}{run_id}/executions/"
+
+
+def execution_key(run_id: str, name: str) -> str:
+    """Key of one execution of a run."""
+    return f"{executions_prefix(run_id)}{name}.json"
 
 
 def tasks_key(run_id: str) -> str:

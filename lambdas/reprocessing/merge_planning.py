@@ -5,7 +5,7 @@ rows came from only those of files that were committed since the run was planned
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Final, cast
 
 import msgspec
@@ -13,6 +13,7 @@ from pyiceberg.io import FileIO, load_file_io
 from pyiceberg.table import Table
 
 from compaction.ahead import ahead
+from compaction.arrange import PartitionBy
 from compaction.errors import InvalidInput
 from compaction.lake_table import LakeTable
 from compaction.store import Store
@@ -21,7 +22,6 @@ from optimization.keeping import metrics_of
 from optimization.looking import samples, source
 from optimization.splitting import SAMPLED_ROW_GROUPS, split
 from optimization.surveying import MAX_TASKS
-from reprocessing.decoded import decoded, planned_tasks
 from reprocessing.grouping import Meeting, Part, Together, new_part, old_part, together
 from reprocessing.manifests import (
     MERGE_ID_PROPERTY,
@@ -33,11 +33,10 @@ from reprocessing.manifests import (
     merge_plan_key,
     missing_key,
 )
-from reprocessing.request import Request, writes_table
-from reprocessing.runs import plan_by
+from reprocessing.request import Request, is_compared, writes_table
+from reprocessing.runs import decoded, plan_by, planned_tasks
 from reprocessing.snapshots import published
-from reprocessing.sources import sources_of
-from reprocessing.touching import touched
+from reprocessing.touching import sources_of, touched
 
 _SPOOL_BYTES: Final = 8 * 1024 * 1024  # a plan of about 50,000 tasks stays in memory, a larger one goes to /tmp
 _TASKS: Final = "tasks"  # metadata of the plan
@@ -84,15 +83,14 @@ class MergePlanner(msgspec.Struct, frozen=True):
 
     def _write(self, plan: Plan, merge_id: str, table: Table | None) -> dict[str, str]:
         encode = msgspec.json.Encoder().encode
-        found = list(together(self._parts(plan, table), self.table.partition_by))
-        kept = _kept_sources(self.store, plan, table, self._location, found)
+        found = _to_merge(self.store, plan, table, self._location, together(self._parts(plan, table), self._by))
         io = table.io if table else load_file_io(self.table.catalog.properties, self.table.location)
         metrics, replaces = self._metrics(table), _replaces(plan.request)
         count = 0
         with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as lines:
-            for number, one in enumerate(found):
+            for number, (one, kept) in enumerate(found):
                 key = group_key(plan.run_id, merge_id, number)
-                group = one.group(metrics, replaces=replaces, kept_sources=kept[number])
+                group = one.group(metrics, replaces=replaces, kept_sources=kept)
                 self.store.write(key, encode(group))
                 tasks = self._tasks(io, one, f"{number:05}", key)
                 lines.writelines(encode(task) + b"\n" for task in tasks)
@@ -109,7 +107,7 @@ class MergePlanner(msgspec.Struct, frozen=True):
         if table is None:
             return
         request = plan.request
-        meeting = None if _replaces(request) else Meeting(staged, self.table.partition_by)
+        meeting = None if _replaces(request) else Meeting(staged, self._by)
         for span, placed in touched(
             table,
             self._location,
@@ -120,18 +118,14 @@ class MergePlanner(msgspec.Struct, frozen=True):
             yield old_part(span, placed, source(placed, self._location))
 
     def _staged(self, plan: Plan) -> Iterator[Part]:
-        """Files of decoded readings, those for both targets twice.
-
-        Where nothing is written to the table, all that was decoded is compared with it.
-        """
-        compares_all = not writes_table(plan.request)
+        """Files of decoded readings: those that are compared with the table, and those that the hot table may get."""
         writes_hot = plan.request.mode == "apply"
         for _, result in decoded(self.store, plan):
             for staged in result.files:
-                if staged.to_table or compares_all:
-                    yield new_part("staged", staged.file, self.table.partition_by)
+                if is_compared(plan.request, to_table=staged.to_table):
+                    yield new_part("staged", staged.file, self._by)
                 if staged.to_hot and writes_hot:
-                    yield new_part("hot", staged.file, self.table.partition_by)
+                    yield new_part("hot", staged.file, self._by)
 
     def _metrics(self, table: Table | None) -> tuple[str, ...]:
         """The columns of new files: the table's, and those that the commit adds for newly declared metrics."""
@@ -150,10 +144,14 @@ class MergePlanner(msgspec.Struct, frozen=True):
     def _location(self) -> str:
         return f"s3://{self.store.bucket}/"
 
+    @property
+    def _by(self) -> PartitionBy:
+        return self.table.partition_by
+
 
 def _replaces(request: Request) -> bool:
-    """Whether the table's rows give way: not to what was rejected or never stored before, which joins them."""
-    return request.source == "archive" and request.failed_tasks_of is None
+    """Whether the table's rows give way: not to what was rejected before, which joins them."""
+    return request.source == "archive"
 
 
 def _refuse_large(tasks: int) -> None:
@@ -164,17 +162,20 @@ def _refuse_large(tasks: int) -> None:
         )
 
 
-def _kept_sources(
-    store: Store, plan: Plan, table: Table | None, location: str, found: Sequence[Together]
-) -> list[set[str]]:
-    """For each group the objects whose rows stay: those that its old files name and that the run has not decoded.
+def _to_merge(
+    store: Store, plan: Plan, table: Table | None, location: str, groups: Iterable[Together]
+) -> list[tuple[Together, set[str]]]:
+    """The groups, each with the objects whose rows stay: those that its old files name and the run has not decoded.
 
-    Only files from after the plan can name others than were planned; in a dry run all, since it decodes no frozen ones.
+    Only files from after the plan can name others than were planned; all can in a dry run, since it decodes no frozen
+    ones, and in a run over failed tasks. Of that one, groups are left out in which nothing is replaced or added.
     """
+    found = list(groups)
     if table is None or not _replaces(plan.request):
-        return [set() for _ in found]
+        return [(one, set()) for one in found]
+    is_part = plan.request.failed_tasks_of is not None
     since = _planned_sequence(table, plan)
-    if plan.request.mode == "dry_run" and plan.frozen:
+    if is_part or (plan.request.mode == "dry_run" and plan.frozen):
         since = -1
     files = (
         (number, part.file.key)
@@ -189,7 +190,11 @@ def _kept_sources(
     strange = set[str]().union(*named)
     if strange:
         strange.difference_update(_taken_up(store, plan.run_id))
-    return [sources & strange for sources in named]
+    return [
+        (one, sources & strange)
+        for one, sources in zip(found, named, strict=True)
+        if not is_part or one.of("staged") or one.of("hot") or not sources <= strange
+    ]
 
 
 def _planned_sequence(table: Table, plan: Plan) -> int:

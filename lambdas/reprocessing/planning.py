@@ -14,8 +14,10 @@ from reprocessing.drafting import PARTS, drafting
 from reprocessing.finding import Finder
 from reprocessing.fingerprint import fingerprint
 from reprocessing.manifests import (
+    Execution,
     Plan,
     draft_key,
+    execution_key,
     frozen_key,
     missing_key,
     plan_key,
@@ -30,13 +32,6 @@ from sensors.settings import FunctionSettings
 
 _DRAFT: Final = "draft"  # metadata of the plan
 _PLACES: Final = dict(zip(PARTS, (tasks_key, missing_key, frozen_key), strict=True))
-
-
-class Execution(msgspec.Struct, frozen=True):
-    """The execution that asks: its name, and when it began, in ISO-8601."""
-
-    name: str
-    started_at: str
 
 
 class Planner(msgspec.Struct, frozen=True):
@@ -62,6 +57,7 @@ class Planner(msgspec.Struct, frozen=True):
         if request.mode == "apply":
             self.claims.hold(run_id, request.scope, execution.started_at)
         plan = self._settled(run_id) or self._write(run_id, request, rules, execution.started_at)
+        self.store.write(execution_key(run_id, execution.name), msgspec.json.encode(execution))
         self.store.write(marker, msgspec.json.encode(run_id))
         return {
             "run_id": run_id,

@@ -19,7 +19,6 @@ from optimization.errors import FilesReplaced
 from optimization.live import entries, live_files, refuse_partitioning
 from reprocessing.causes import causes
 from reprocessing.checking import Merged, verify_decoded, verify_merged
-from reprocessing.decoded import decoded
 from reprocessing.errors import FewerReadings
 from reprocessing.manifests import (
     MERGE_ID_PROPERTY,
@@ -32,7 +31,7 @@ from reprocessing.manifests import (
     plan_key,
 )
 from reprocessing.resolving import mark
-from reprocessing.runs import read_plan
+from reprocessing.runs import decoded, read_plan
 from reprocessing.snapshots import published, undone
 from sensors.times import iso_ms
 

@@ -5,10 +5,10 @@ from typing import Literal
 import msgspec
 
 from reprocessing.costs import Estimate
-from reprocessing.manifests import Alarms, MetricChange, Series
+from reprocessing.manifests import Alarms, HotRefusal, MetricChange, Series, Taken
 from reprocessing.request import Mode, Request
 
-Outcome = Literal["applied", "looked", "refused"]
+Outcome = Literal["applied", "looked", "refused", "undone"]
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -88,12 +88,14 @@ class Others(msgspec.Struct, frozen=True):
 
 
 class Hot(msgspec.Struct, frozen=True):
-    """What became of readings for the hot table, see `manifests.HotResult`."""
+    """What became of readings for the hot table, see `manifests.HotResult`; `refusals` are the first of the refused."""
 
     written: int
     unchanged: int
     newer: int
     expired: int
+    refused: int = 0
+    refusals: tuple[HotRefusal, ...] = ()
 
 
 class Written(msgspec.Struct, frozen=True):
@@ -130,7 +132,8 @@ class Report(msgspec.Struct, frozen=True):
     """All of it. Times are ISO-8601, snapshots text, None where nothing was published.
 
     `devices` are those of which most readings differ, `other_devices` all others; `metrics` likewise. Of the alarms,
-    `total` and `by_hour` count all. `estimate` is of a run that applies its changes.
+    `total` and `by_hour` count all. `estimate` is of a run that applies its changes. `taken_back` is said of a run that
+    was undone before it came to its report.
     """
 
     run_id: str
@@ -160,3 +163,4 @@ class Report(msgspec.Struct, frozen=True):
     hot: Hot | None
     written: Written
     estimate: Estimate
+    taken_back: Taken | None = None

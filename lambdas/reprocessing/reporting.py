@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from compaction.ahead import ahead
+from compaction.errors import ResultMissing
 from compaction.results import results
 from compaction.store import Store
 from reprocessing.causes import causes
@@ -15,6 +15,7 @@ from reprocessing.manifests import (
     DecodedObject,
     DecodeResult,
     DecodeTask,
+    HotRefusal,
     HotResult,
     MergeResult,
     MergeTask,
@@ -33,6 +34,8 @@ from reprocessing.totals import Totals
 
 MISSING: Final = 100
 """Missing objects that a report names; the run's `missing.jsonl` has all."""
+REFUSALS: Final = 100
+"""Readings that a report names which the hot table has refused; the results of the tasks have more."""
 Line = TypeVar("Line")
 
 
@@ -77,8 +80,11 @@ class Results:
         self._plan = plan
         self._merge_id = merge_id
 
-    def sums(self, hot_merge_id: str) -> Sums:
-        """All sums; the hot table may have been written by another merge. Raises ResultMissing for a missing result."""
+    def sums(self, hot_merge_id: str | None) -> Sums:
+        """All sums; the hot table may have been written by another merge, or by none (None): the run was refused.
+
+        Raises ResultMissing for a result that is missing, or of a task that is not done.
+        """
         changes = Totals()
         for result in self._merged():
             changes.add(result.changes)
@@ -94,7 +100,7 @@ class Results:
             alarms_before=changes.alarms_before.finish(),
             alarms_after=changes.alarms_after.finish(),
             alarms_given=changes.alarms_given.finish() if changes.has_given else None,
-            hot=self._hot(hot_merge_id),
+            hot=None if hot_merge_id is None else self._hot(hot_merge_id),
         )
 
     def merge_tasks(self) -> Iterator[MergeTask]:
@@ -155,12 +161,14 @@ class Results:
         request = self._plan.request
         if request.mode != "apply" or "hot" not in request.targets:
             return None
-        tasks = self._lines(merge_plan_key(self._plan.run_id, merge_id), MergeTask)
-        keys = (hot_key(self._plan.run_id, merge_id, task.task_id) for task in tasks)
-        sums: Counter[str] = Counter()
-        for _, body in ahead(self._store.read, keys):
-            if body is not None:
-                result = msgspec.json.decode(body, type=HotResult)
-                for name in ("written", "unchanged", "newer", "expired"):
-                    sums[name] += getattr(result, name)
-        return Hot(sums["written"], sums["unchanged"], sums["newer"], sums["expired"])
+        run_id = self._plan.run_id
+        what = f"The hot table's part of run {run_id}"
+        tasks = self._lines(merge_plan_key(run_id, merge_id), MergeTask)
+        sums = Counter(written=0, unchanged=0, newer=0, expired=0, refused=0)
+        refusals: list[HotRefusal] = []
+        for task, result in results(self._store, what, tasks, lambda one: hot_key(run_id, merge_id, one), HotResult):
+            if not result.done:
+                raise ResultMissing(f"{what} ends within task {task.task_id}. Redrive the execution.")
+            sums.update({name: getattr(result, name) for name in sums})
+            refusals += result.refusals[: REFUSALS - len(refusals)]
+        return Hot(**sums, refusals=tuple(refusals))

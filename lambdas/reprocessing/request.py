@@ -58,3 +58,12 @@ class Request(msgspec.Struct, frozen=True):
 def writes_table(request: Request) -> bool:
     """Whether the run, or the one that it is the trial of, writes to the table."""
     return "table" in request.targets and request.mode != "backtest"
+
+
+def is_compared(request: Request, *, to_table: bool) -> bool:
+    """Whether decoded readings are compared with those of the table: those that are for it, and sometimes others.
+
+    A back-test is about everything that has arrived; and what the stream left in the quarantine has nothing else to be
+    compared with when it is drained alone. But what waits for compaction is no change of anybody's.
+    """
+    return to_table or request.mode == "backtest" or (request.source == "quarantine" and "table" not in request.targets)

@@ -13,8 +13,8 @@ import msgspec
 
 from compaction.hours import ARCHIVE_PREFIX
 from compaction.store import Store
-from reprocessing.decoded import decoded, planned_tasks
 from reprocessing.manifests import Plan, mark_key
+from reprocessing.runs import decoded, planned_tasks
 
 Kind = Literal["archive", "stream"]
 """Where lines come from: those of the archive are drained into the table, those of the stream into the hot table."""

@@ -22,7 +22,6 @@ from compaction.lake_table import LakeTable, history
 from compaction.runs import Snapshot
 from compaction.store import Store
 from reprocessing import fields, parsing
-from reprocessing.decoded import decoded
 from reprocessing.errors import CannotUndo
 from reprocessing.manifests import (
     UNDO_PROPERTY,
@@ -35,7 +34,7 @@ from reprocessing.manifests import (
 )
 from reprocessing.resolving import unmark
 from reprocessing.reverting import Swap, instead, refuse_others, swap_of
-from reprocessing.runs import read_plan
+from reprocessing.runs import decoded, executions_of, read_plan
 from reprocessing.snapshots import published, undone
 
 _FRESH = timedelta(days=1)
@@ -165,10 +164,24 @@ class Undoer:
         """Say in the ledger that the run was undone, by whom and why."""
         key = ledger_key(plan.run_id)
         body = self._store.read(key)
-        entry = _entry(plan, wish) if body is None else msgspec.json.decode(body, type=LedgerEntry)
+        entry = self._entry(plan, wish) if body is None else msgspec.json.decode(body, type=LedgerEntry)
         taken = Taken(wish.by, wish.note, wish.asked_at, wish.execution, answer.snapshot_id)
         entry = msgspec.structs.replace(entry, outcome="undone", undone=taken)
         self._store.write(key, msgspec.json.encode(entry))
+
+    def _entry(self, plan: Plan, wish: Wish) -> LedgerEntry:
+        """The line of a run that has not come to its report."""
+        return LedgerEntry(
+            run_id=plan.run_id,
+            by=plan.request.by,
+            note=plan.request.note,
+            request=plan.request,
+            started_at=plan.started_at,
+            finished_at=wish.asked_at,
+            outcome="undone",
+            snapshot_id=None,
+            executions=executions_of(self._store, plan.run_id),
+        )
 
 
 def _not_there(plan: Plan) -> str:
@@ -208,19 +221,4 @@ def _undone(run_id: str, snapshot: Snapshot) -> Undone:
         rows_restored=count("rows-restored"),
         files_removed=count("files-removed"),
         files_restored=count("files-restored"),
-    )
-
-
-def _entry(plan: Plan, wish: Wish) -> LedgerEntry:
-    """The line of a run that has not come to its report."""
-    return LedgerEntry(
-        run_id=plan.run_id,
-        by=plan.request.by,
-        note=plan.request.note,
-        request=plan.request,
-        started_at=plan.started_at,
-        finished_at=wish.asked_at,
-        outcome="undone",
-        snapshot_id=None,
-        executions=(),
     )

@@ -190,7 +190,7 @@ def report_reprocess(settings: Settings, lake: Lake, *, topic_arn: object) -> Fu
         statements=[
             iam.look_for_keys(lake.processed),
             objects(lake, MANIFESTS, s3.GetObject, s3.PutObject),
-            objects(lake, LEDGER, s3.PutObject),
+            objects(lake, LEDGER, s3.GetObject, s3.PutObject),
             objects(lake, CLAIMS, s3.DeleteObject),
             objects(lake, MARKS, s3.PutObject),
             # of the readings whose values have changed, for the charts

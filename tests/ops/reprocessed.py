@@ -65,7 +65,7 @@ REPORT: dict[str, Any] = {
     "series": [],
     "alarms_before": NO_ALARMS, "alarms_after": {"total": 2, "listed": []}, "alarms_given": None,
     "alerts": {"compared": 2, "new": 2, "sent": 0},
-    "hot": {"written": 24, "unchanged": 2300, "newer": 1, "expired": 65},
+    "hot": {"written": 24, "unchanged": 2300, "newer": 1, "expired": 65, "refused": 0, "refusals": []},
     "written": {
         "rows_replaced": 2380, "rows_written": 2390, "files_replaced": 2, "files_written": 1,
     },

@@ -35,7 +35,7 @@ class Run(NamedTuple):
     calls: dict[str, list[dict[str, Any]]]
     """Events by function."""
     largest: int
-    """Bytes of the largest state."""
+    """Bytes of the largest payload: of a state, or of an item's, which is what a function is given and answers."""
     events: int
     """Length of the history."""
 
@@ -44,12 +44,17 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     machine: str,
     functions: Mapping[str, Answer],
-    items: Mapping[str, list[Any]],
+    plans: Callable[[str], str],
     run_input: object,
+    wait: Callable[[float], object] = lambda _: None,
 ) -> Run:
-    """Run a machine with these functions (by placeholder, without `Arn`) and items of its maps (by key of the plan)."""
+    """Run a machine with these functions (by placeholder, without `Arn`) and plans of its maps (JSON lines by key).
+
+    `wait` is called for the seconds of each Wait state, which take no time.
+    """
     calls: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
     waits: list[float] = []
+    sizes = [0]
     lock = threading.Lock()
 
     def call(function: str, event: dict[str, Any]) -> Any:
@@ -57,15 +62,17 @@ def run(
         with lock:
             calls[name].append(event)
         try:
-            return json.loads(json.dumps(functions[name](event)))
+            answer = json.dumps(functions[name](event))
+            sizes.extend((len(json.dumps(event)), len(answer)))
+            return json.loads(answer)
         except FunctionError as error:
             cause = json.dumps({"errorType": str(error), "errorMessage": "said by the function"})
             raise stepfunctions._ExecutionError(str(error), cause) from error
 
     monkeypatch.setattr(stepfunctions, "_call_lambda", call)
     monkeypatch.setattr(stepfunctions, "_resolve_lambda_function_ref", lambda value, optimized: value)
-    monkeypatch.setattr(stepfunctions, "_s3_object_text", lambda bucket, key: "\n".join(map(json.dumps, items[key])))
-    monkeypatch.setattr(stepfunctions, "_scaled_sleep", waits.append)
+    monkeypatch.setattr(stepfunctions, "_s3_object_text", lambda bucket, key: plans(key))
+    monkeypatch.setattr(stepfunctions, "_scaled_sleep", lambda seconds: (waits.append(seconds), wait(seconds)))
     with request_scope(next(ACCOUNTS), REGION):
         execution = _execute(machine, run_input)
     history = execution["events"]
@@ -77,7 +84,7 @@ def run(
         [state["name"] for state in entered],
         waits,
         calls,
-        max(len(state["input"].encode()) for state in entered),
+        max(*sizes, *(len(state["input"].encode()) for state in entered)),
         len(history),
     )
 

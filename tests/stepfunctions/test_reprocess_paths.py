@@ -15,6 +15,8 @@ DECODED = ["Undo A Run?", "Plan Reprocessing", "Anything Frozen?", "Anything To 
 MERGED = ["Plan Merge", "Anything To Merge?", "Merge All Readings", "Commit Reprocessing"]
 ENDED = ["Anything For The Hot Table?", "Report Reprocessing"]
 
+ASKED = {"from": "2026-03-01"}
+
 Start = Callable[..., Run]
 
 
@@ -72,8 +74,8 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Start:
             "ReportReprocess": always(report),
             "UndoReprocess": always({"run_id": "run", "undone": True}),
         } | functions
-        items = {key: [{"task_id": f"{number:05}"} for number in range(3)] for key in (PLAN, MERGE)}
-        return run(monkeypatch, "reprocess", played, items, run_input or {"from": "2026-03-01"})
+        lines = "\n".join(f'{{"task_id": "{number:05}"}}' for number in range(3))
+        return run(monkeypatch, "reprocess", played, {PLAN: lines, MERGE: lines}.__getitem__, run_input or ASKED)
 
     return begin
 
@@ -103,7 +105,7 @@ def test_a_run_that_another_execution_began_keeps_its_name(start: Start) -> None
     done = start(PlanReprocess=always(planned(run_id="earlier")))
 
     assert {event["run_id"] for name in ("PlanMerge", "ReportReprocess") for event in done.calls[name]} == {"earlier"}
-    assert done.calls["ReportReprocess"][0]["execution"] == "run"
+    assert done.calls["ReportReprocess"][0]["execution_arn"].endswith(":execution:reprocess:run")
 
 
 @pytest.mark.parametrize("mode", ["dry_run", "backtest"])

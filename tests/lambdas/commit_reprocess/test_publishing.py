@@ -220,20 +220,6 @@ def test_fewer_readings_are_published_where_that_is_allowed(memory_lake: Lake) -
     assert devices(memory_lake) == ["pump-4"]
 
 
-def test_a_column_for_a_new_metric_comes_with_the_run(memory_lake: Lake) -> None:
-    memory_lake.metrics = ("temperature",)
-    memory_lake.put("a", [reading("pump-1", vibration=0.5), reading("pump-2", at=AT - 86_400, vibration=0.7)])
-    memory_lake.run("a")
-    memory_lake.metrics = ("temperature", "vibration")
-
-    Reprocessing(memory_lake).run()
-
-    assert [(row["vibration"], row["other_metrics"]) for row in memory_lake.rows()] == [
-        (0.5, None),
-        (None, [("vibration", 0.7)]),
-    ]
-
-
 def test_compaction_and_optimize_go_on_behind_a_reprocessing(ready: Reprocessing) -> None:
     lake = ready.lake
     ready.commit()
@@ -357,6 +343,13 @@ def test_a_run_that_has_written_for_another_partitioning_is_refused(ready: Repro
     ready.lake.partition_by = "hour"
 
     refused(ready, errors.FileMismatch, "another partitioning than the settings ask for, which is by hour")
+
+
+def test_a_column_that_the_table_has_lost_meanwhile_ends_the_run(ready: Reprocessing) -> None:
+    with ready.lake.table().update_schema(allow_incompatible_changes=True) as schema:
+        schema.delete_column("location")
+
+    refused(ready, errors.FileMismatch, r"\.parquet does not fit the table .* location.* start a new run")
 
 
 def test_a_run_as_old_as_orphans_may_be_is_refused(ready: Reprocessing) -> None:

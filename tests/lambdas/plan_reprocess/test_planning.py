@@ -99,12 +99,10 @@ def test_of_two_that_plan_a_run_at_once_both_get_the_same(planning: Planning) ->
     assert answers[0]["objects"] == 2
 
 
-POINTS = ("claim", "tasks", "missing", "frozen", "plan", "copy", "copy", "copy", "marker")
+POINTS = ("claim", "tasks", "missing", "frozen", "plan", "copy", "copy", "copy", "execution", "marker")
 
 
-@pytest.mark.parametrize(
-    "fault", [faults.dies_before, faults.dies_after, faults.loses_its_answer], ids=lambda one: one.__name__
-)
+@pytest.mark.parametrize("fault", [faults.dies_before, faults.loses_its_answer], ids=lambda one: one.__name__)
 @pytest.mark.parametrize("point", range(len(POINTS)))
 def test_wherever_planning_breaks_off_it_is_whole_when_it_is_done_again(point: int, fault: faults.Fault) -> None:
     planning = Planning(Lake(aws=in_memory(Effects())))

@@ -64,4 +64,4 @@ def close(
         release=release,
         now=NOW,
     )
-    return closer.close(run.run_id, Ending("execution-2", run.merge_id, refused))
+    return closer.close(run.run_id, Ending(run.merge_id, refused))

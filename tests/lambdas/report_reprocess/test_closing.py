@@ -1,18 +1,41 @@
 """The end of a run: what its report says, and what is done besides, whatever comes in between."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from compaction.errors import ResultMissing
 from reprocessing.errors import FewerReadings
-from reprocessing.manifests import LedgerEntry, MetricChange, Series, ledger_key, mark_key, page_key, report_key
-from reprocessing.report import Alerts, Day, Device, Found, Readings, Records, Refusal, Report, Written
+from reprocessing.manifests import (
+    HotRefusal,
+    HotResult,
+    LedgerEntry,
+    MergeTask,
+    MetricChange,
+    Series,
+    hot_key,
+    ledger_key,
+    mark_key,
+    merge_plan_key,
+    page_key,
+    report_key,
+)
+from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
 from sensors.settings import Limits, Threshold
 from tests.lake import AT, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
 from tests.lambdas.reprocessing import decodes
 from tests.lambdas.reprocessing.harness import request
+
+
+def done_with_hot(run: Run, **counts: Any) -> None:
+    """Leave a result of the one task for the hot table."""
+    (line,) = run.lake.store.lines(merge_plan_key("run", run.merge_id)) or ()
+    task = msgspec.json.decode(line, type=MergeTask)
+    result = HotResult(task.task_id, None, **({"done": True} | counts))
+    run.lake.store.write(hot_key("run", run.merge_id, task.task_id), msgspec.json.encode(result))
 
 
 def object_keys(lake: Lake) -> set[str]:
@@ -27,7 +50,7 @@ def test_a_report_says_what_an_applied_run_has_found_and_changed(memory_lake: La
     report = close(run)
 
     assert (report.outcome, report.snapshot_id) == ("applied", committed.snapshot_id)
-    assert report.executions == ("run", "execution-2")
+    assert report.executions == ("run",)
     assert report.duration_s == 450
     assert replace(report.found, bytes=0) == Found(1, 0, 0, 0, 0, 0, 0)
     assert report.records == Records(3, 3, 0, 0, 0, {}, 0, 0)
@@ -67,6 +90,52 @@ def test_a_run_that_only_looks_says_what_would_change(memory_lake: Lake) -> None
     assert (report.outcome, report.snapshot_id, report.readings.changed) == ("looked", None, 1)
     assert report.written == Written(1, 1, 1, 0)
     assert object_keys(memory_lake) - before == {report_key("run"), page_key("run"), ledger_key("run")}
+
+
+def test_all_executions_that_have_carried_a_run_on_are_named_in_the_order_in_which_they_began(
+    memory_lake: Lake,
+) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, "zeta", asked=request(fresh=False))
+    run.plan()
+    for name in ("beta", "alpha"):
+        run.states.set(run.execution, "ABORTED")
+        run = Run(memory_lake, name, asked=request(fresh=False, note="go on"), states=run.states)
+        run.started_at = "2026-11-21T12:30:00.000Z" if name == "beta" else "2026-11-21T13:00:00.000Z"
+        run.plan()
+    run.decode()
+    run.publish()
+
+    assert run.run_id == "zeta"
+    assert close(run).executions == ("zeta", "beta", "alpha")
+
+
+def test_a_run_that_was_undone_before_its_report_stays_so(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0, 30.0], [200.0, 300.0])
+    run, topic = Run(memory_lake, asked=request(alerts="send")), Topic()
+    run.run()
+    run.undo()
+
+    report = close(run, topic)
+
+    assert (report.outcome, topic.messages) == ("undone", [])
+    entry = msgspec.json.decode(memory_lake.store.read(ledger_key("run")) or b"", type=LedgerEntry)
+    assert (entry.outcome, entry.undone) == ("undone", report.taken_back)
+    assert entry.undone is not None
+    assert (entry.undone.by, entry.undone.note) == ("me", "a mistake")
+
+
+def test_what_the_hot_table_has_refused_is_named(memory_lake: Lake) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, asked=request(targets=("table", "hot")))
+    run.run()
+    refusal = HotRefusal(("pump-1", AT * 1000), "Item size has exceeded the maximum allowed size")
+    done_with_hot(run, written=4, newer=1, refused=1, refusals=(refusal,))
+
+    report = close(run)
+
+    assert report.hot == Hot(written=4, unchanged=0, newer=1, expired=0, refused=1, refusals=(refusal,))
+    assert refusal.detail in (memory_lake.store.read(page_key("run")) or b"").decode()
 
 
 def test_a_back_test_has_the_alarms_of_given_rules_beside_those_of_now(memory_lake: Lake) -> None:
@@ -201,8 +270,39 @@ def test_lines_of_the_stream_are_marked_when_all_is_done_and_by_a_run_that_appli
     run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
     run.run()
     assert memory_lake.store.read(mark_key(key, "run")) is None
+    run.write_hot()
 
     report = close(run)
 
     assert (report.records.stored, report.records.for_hot) == (1, 1)
     assert memory_lake.store.read(mark_key(key, "run")) == (b'"shardId-0:49"\n' if marked else None)
+
+
+def test_lines_of_the_stream_that_the_hot_table_refuses_are_not_marked(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0])
+    line = decodes.line("timestamp_in_future", "stream", "shardId-0:49", reading(at=AT + 3600))
+    key = decodes.put_quarantine(memory_lake, "streamed", line)
+    asked = request(source="quarantine", targets=("hot",))
+    run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
+    run.run()
+    done_with_hot(run, refused=1)
+
+    close(run)
+
+    assert memory_lake.store.read(mark_key(key, "run")) is None
+
+
+@pytest.mark.parametrize("counts", [None, {"done": False, "written": 3}])
+def test_a_run_that_is_not_done_with_the_hot_table_is_not_closed(
+    memory_lake: Lake, counts: dict[str, Any] | None
+) -> None:
+    store(memory_lake, [200.0], [20.0])
+    run = Run(memory_lake, asked=request(targets=("table", "hot")))
+    run.run()
+    if counts is not None:
+        done_with_hot(run, **counts)
+
+    with pytest.raises(ResultMissing, match=r"The hot table's part of run run .*task"):
+        close(run)
+
+    assert memory_lake.store.read(report_key("run")) is None

@@ -20,6 +20,7 @@ from reprocessing.manifests import (
     Committed,
     DecodeResult,
     DecodeTask,
+    Execution,
     HotResult,
     MergeResult,
     MergeTask,
@@ -30,7 +31,7 @@ from reprocessing.manifests import (
 )
 from reprocessing.merge_planning import MergePlanner
 from reprocessing.merging import Merger
-from reprocessing.planning import Execution, Planner
+from reprocessing.planning import Planner
 from reprocessing.publishing import Publisher
 from reprocessing.report import Refusal, Report
 from reprocessing.request import Request, Scope
@@ -91,12 +92,13 @@ class Reprocessing:
         self.lake = lake
         self.execution = self.run_id = run_id
         self.request = asked or request()
-        self.limits = limits or Limits()
+        self.limits = limits or lake.limits
         self.states = states or MemoryStates()
         effects = lake.s3.effects if isinstance(lake.s3, MemoryS3) else Effects()
         self.hot_table = hot_table or MemoryDynamoDB(effects, HOT_TABLE, ("device_id", "timestamp"))
         self.topic = MemorySns(effects)
         self.merge_id = ""
+        self.started_at = STARTED_AT
 
     def on(self, lake: Lake) -> Self:
         """The run as far as it is, on a copy of its lake and with a copy of the hot table."""
@@ -153,7 +155,7 @@ class Reprocessing:
         lake = self.lake
         claims = self._claims(self.execution)
         planner = Planner(lake.s3, lake.raw, lake.store, lake.lake_table(), self.settings, claims, lake.now())
-        self.run_id = planner.plan(Execution(self.execution, STARTED_AT), self.request)["run_id"]
+        self.run_id = planner.plan(Execution(self.execution, self.started_at), self.request)["run_id"]
         return read_plan(lake.store, self.run_id)
 
     def restore(self) -> None:
@@ -169,9 +171,16 @@ class Reprocessing:
 
     def decode(self) -> list[DecodeResult]:
         """What `decode_objects` does for each task."""
-        lake = self.lake
+        lake, settings = self.lake, self.settings
         decoder = Decoder(
-            lake.s3, lake.raw, lake.processed, self.rules, self.limits, lake.metrics, lake.partition_by, FILE_BYTES
+            s3=lake.s3,
+            raw_bucket=lake.raw,
+            processed_bucket=lake.processed,
+            rules=self.rules,
+            limits=settings.decoding,
+            metrics=tuple(settings.metrics),
+            partition_by=lake.partition_by,
+            file_bytes=FILE_BYTES,
         )
         return [decoder.decode(self.run_id, task) for task in self._lines(tasks_key(self.run_id), DecodeTask)]
 
@@ -214,7 +223,6 @@ class Reprocessing:
             dynamodb=self.hot_table,
             table=HOT_TABLE,
             hot_table=settings.hot_table,
-            partition_by=lake.partition_by,
             writers=settings.reprocessing.hot_writers,
             clock=clock,
             sleep=clock.sleep,
@@ -239,7 +247,7 @@ class Reprocessing:
             now=lake.now(),
         )
         refusal = Refusal(type(refused).__name__, str(refused)) if refused else None
-        return closer.close(self.run_id, Ending(self.execution, self.merge_id, refusal))
+        return closer.close(self.run_id, Ending(self.merge_id, refusal))
 
     def undo(self, execution: str = "undo") -> Undone:
         """What `undo_reprocess` does in an execution of its own, once the run's is over."""
@@ -262,7 +270,7 @@ class Reprocessing:
     def settings(self) -> FunctionSettings:
         """The settings of the lake and of these limits."""
         return msgspec.structs.replace(
-            _settings(),
+            local_settings(),
             decoding=self.limits,
             metrics={name: Metric("unit") for name in self.lake.metrics},
             lake=LakeSettings(self.lake.partition_by),
@@ -278,5 +286,6 @@ class Reprocessing:
 
 
 @functools.cache
-def _settings() -> FunctionSettings:
+def local_settings() -> FunctionSettings:
+    """What the functions of the embedded AWS are deployed with."""
     return msgspec.convert(load("local", {}).model_dump(mode="json"), FunctionSettings)

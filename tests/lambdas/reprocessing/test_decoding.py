@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from compaction.errors import ObjectArchived, ObjectChanged, ObjectMissing, ResultMissing
 from reprocessing.errors import RulesChanged
-from reprocessing.manifests import DecodeResult, DecodeTask, decoded_key, total
+from reprocessing.manifests import DecodeTask, decoded_key, total
 from reprocessing.request import Scope
 from reprocessing.scope import has_device
 from sensors.settings import Limits
-from tests import faults
 from tests.glacier import glacier_lake
 from tests.lake import AT, Lake, in_memory, reading
 from tests.lambdas.reprocessing import decodes
@@ -174,31 +173,6 @@ def test_a_task_that_runs_again_after_a_crash_writes_the_same_bytes(memory_lake:
     decodes.decoder(lake).decode("run", decodes.task(lake))
 
     assert {key: lake.store.read(key) for key in lake.store.keys("")} == first
-
-
-@pytest.mark.parametrize("fault", [faults.dies_before, faults.dies_after, faults.loses_its_answer])
-@pytest.mark.parametrize("source", ["archive", "quarantine"])
-def test_wherever_a_task_fails_the_next_attempt_leaves_what_an_undisturbed_one_does(
-    memory_lake: Lake, fault: faults.Fault, source: str
-) -> None:
-    made = memory_lake
-    made.put("a", [reading("pump-2"), b"garbage", reading(at=AT + 86_400)])
-    decodes.put_quarantine(made, "a", decodes.line("bad_metric", "archive", f"{PREFIX}a.gz:9", reading("pump-3")))
-    decodes.planned(made, decodes.request(source=source))
-
-    def drive(lake: Lake) -> DecodeResult:
-        task = decodes.task(lake) if source == "archive" else decodes.draining(lake)
-        return decodes.decoder(lake).decode("run", task)
-
-    undisturbed = faults.copy_of(made)
-    drive(undisturbed)
-    points = len(undisturbed.s3.effects.names)
-    assert points == {"archive": 4, "quarantine": 3}[source]
-    for point in range(points):
-        lake = faults.copy_of(made)
-        faults.fail_at(lake, point, fault, lambda lake=lake: drive(lake))  # type: ignore[misc]
-        drive(lake)
-        assert lake.s3.buckets == undisturbed.s3.buckets
 
 
 def test_a_task_that_is_done_answers_its_result_and_touches_nothing(memory_lake: Lake) -> None:

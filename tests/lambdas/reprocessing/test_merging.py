@@ -110,7 +110,21 @@ def test_of_a_row_of_the_table_and_one_of_the_same_record_decoded_again_the_new_
     merge = run.plan()
 
     assert merge.published() == [Row("a", temperature=2.0)]
-    assert [group.replaces for group in merge.groups] == [False]
+
+
+def test_a_record_of_a_failed_task_that_is_measured_at_another_time_by_now_is_there_once(
+    memory_lake: Lake, tmp_path: Path
+) -> None:
+    mine, other = Row("a"), Row("b", source_object="of another task")
+    merges.add(memory_lake, "old", [mine, other], tmp_path)
+    untouched = merges.add(memory_lake, "aside", [Row("x", source_object="of another task")], tmp_path)
+    run = Run(memory_lake, request(failed_tasks_of="an earlier run"), tmp_path)
+    run.decode([mine._replace(measured_at=AT_MS + 1)])
+
+    merge = run.plan()
+
+    assert merge.published() == [Row("a", AT_MS + 1), other, Row("x", source_object="of another task")]
+    assert not {file.key for group in merge.groups for file in group.old} & {file.key for file in untouched}
 
 
 def test_rows_that_stood_in_the_table_twice_are_there_once(memory_lake: Lake, tmp_path: Path) -> None:
