@@ -165,9 +165,10 @@ class Publisher:
 def _refuse_fewer(plan: Plan, merged: Merged, answer: Committed) -> None:
     if merged.after >= merged.before or plan.request.allow_fewer:
         return
-    said = ", ".join(f"{count} {cause}" for cause, count in answer.fewer_by.items())
+    said = ", ".join(f"{count:,} {cause}" for cause, count in answer.fewer_by.items())
+    fewer = merged.before - merged.after
     raise FewerReadings(
-        f"The range has {merged.before} readings and would have {merged.after}, {merged.before - merged.after} fewer. "
+        f"The range has {merged.before:,} readings and would have {merged.after:,}, {fewer:,} fewer. "
         f"Readings that would be gone, by cause: {said}. Nothing is published. Look at the quarantine and the report; "
         'if it is as it should be, start again with "allow_fewer": true.'
     )

@@ -317,6 +317,12 @@ def test_rows_that_were_deleted_since_do_not_come_back(done: Reprocessing) -> No
     refused(done, "Rows were deleted since run run, and would come back")
 
 
+def test_what_was_deleted_since_with_its_files_does_not_come_back(done: Reprocessing) -> None:
+    done.lake.table().delete()
+
+    refused(done, "are no files of the table any more, .* A commit of none of our machines")
+
+
 def test_a_file_that_is_gone_is_named(done: Reprocessing) -> None:
     removed = {task.file.file_path for task in published_before(done.lake)}
     live = {task.file.file_path for task in done.lake.table().scan().plan_files()}
