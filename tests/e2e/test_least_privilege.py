@@ -19,6 +19,7 @@ from local import process
 from tests.e2e.least_privilege.cases import Privilege, enforced, exempt, roles, settings
 from tests.e2e.least_privilege.functions import PLANNED, REFUSED, WRITTEN, Functions, new_run_id
 from tests.e2e.least_privilege.reprocessing import Reprocessing
+from tests.e2e.least_privilege.saving import Saved, Stores
 from tests.e2e.least_privilege.services import Services
 from tests.e2e.plant import Plant
 
@@ -42,7 +43,7 @@ Uses = dict[str, Callable[[Privilege | None], Use]]
 def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uses]:
     functions = Functions(outputs)
     reprocessing = Reprocessing(outputs, functions)
-    step = functools.partial(prepared, state=functions.state)
+    step = Steps(functions, Stores(outputs)).use
     services = Services(running, outputs, functions, Plant(running, outputs, tmp_path_factory.mktemp("least")))
     with services.without_retries():
         yield {
@@ -82,18 +83,24 @@ def watched(use: Callable[[str], str]) -> Callable[[Privilege | None], Use]:
     return lambda missing: functools.partial(use, missing.action if missing else "")
 
 
-def prepared(
-    before: Callable[[], T], step: Callable[[T], str], state: Callable[[], object]
-) -> Callable[[Privilege | None], Use]:
-    """A use of a step, after all that comes before it, which is done again once anything has changed."""
-    kept: list[tuple[T, object]] = []
+class Steps:
+    """Uses of single steps. What comes before a step is done once, and is there again for every case that follows."""
 
-    def prepare(_: Privilege | None) -> Use:
-        if not kept or kept[-1][1] != state():
-            kept[:] = [(before(), state())]
-        return lambda: step(kept[-1][0])
+    def __init__(self, functions: Functions, stores: Stores) -> None:
+        self._functions, self._stores = functions, stores
 
-    return prepare
+    def use(self, before: Callable[[], T], step: Callable[[T], str]) -> Callable[[Privilege | None], Use]:
+        kept: list[tuple[T, Saved]] = []
+
+        def prepare(_: Privilege | None) -> Use:
+            if kept:
+                self._functions.begin_anew()
+                self._stores.put_back(kept[0][1])
+            else:
+                kept.append((before(), self._stores.save()))
+            return lambda: step(kept[0][0])
+
+        return prepare
 
 
 def process_readings(functions: Functions, missing: Privilege | None) -> Use:

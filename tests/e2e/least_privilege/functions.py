@@ -135,24 +135,15 @@ class Functions:
             self.forget_table()
             self.forget_ledger()
             self._forget("warehouse/")
-            self._written_run = self._rewritten_run = None
+            self.begin_anew()
             for _ in range(2):
                 self.commit(self.written_run())
             self._fragmented = True
 
-    def state(self) -> tuple[object, ...]:
-        """What there is: objects by their contents' tags, the items of the hot table, the table's metadata."""
-        listing = boto3.client("s3").get_paginator("list_objects_v2")
-        objects = {
-            (item["Key"], item["ETag"])
-            for bucket in ("RawBucketName", "ProcessedBucketName")
-            for page in listing.paginate(Bucket=self._outputs[bucket])
-            for item in page.get("Contents", [])
-        }
-        scan = boto3.client("dynamodb").get_paginator("scan").paginate(TableName=self._outputs["ReadingsTableName"])
-        glue = boto3.client("glue")
-        tables = glue.get_tables(DatabaseName=self._outputs["LakeDatabaseName"])["TableList"]
-        return objects, [page["Items"] for page in scan], [table["Parameters"] for table in tables]
+    def begin_anew(self) -> None:
+        """Nothing that was prepared is there any more."""
+        self._written_run = self._rewritten_run = None
+        self._fragmented = False
 
     def plan_upkeep(self, run_id: str) -> str:
         """Plan a run of the table's upkeep."""
