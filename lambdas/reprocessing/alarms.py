@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec.structs import replace
 
+from reprocessing.differing import DEVICE
 from reprocessing.largest import Largest
 from reprocessing.manifests import Alarm, AlarmCount, Alarms
-from reprocessing.matching import DEVICE
 from reprocessing.measured import Values
 from sensors.rules import Rule
 

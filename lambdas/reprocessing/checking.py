@@ -16,7 +16,6 @@ from compaction.verification import check_objects, check_own
 from optimization.accounting import NOTHING, Account
 from optimization.checking import unique
 from optimization.manifests import SourceFile
-from reprocessing.decoded import check_rules, decoded
 from reprocessing.manifests import (
     Changes,
     DecodeResult,
@@ -30,6 +29,7 @@ from reprocessing.manifests import (
     total,
 )
 from reprocessing.request import is_compared
+from reprocessing.runs import check_rules, decoded
 from sensors.counts import UnbalancedError
 
 Line = TypeVar("Line")

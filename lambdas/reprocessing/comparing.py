@@ -14,10 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reprocessing.alarms import Raised
-from reprocessing.differing import Differing, differing_attributes, differing_values, values_of
+from reprocessing.differing import DEVICE, Differing, Matched, differing_attributes, differing_values, match, values_of
 from reprocessing.largest import Largest
 from reprocessing.manifests import Changes, DeviceDay, MetricChange, OtherDevices, Series
-from reprocessing.matching import DEVICE, Matched, match
 from reprocessing.measured import Values
 from sensors.rules import Rule
 from sensors.times import iso_ms

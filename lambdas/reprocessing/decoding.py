@@ -22,7 +22,7 @@ from compaction.rejects import Rejects
 from compaction.scratch import scratch_folder
 from compaction.sorting import SortedRows, by_source
 from compaction.store import Store
-from reprocessing.draining import Drain, Marks
+from reprocessing.draining import Drain
 from reprocessing.manifests import (
     DecodedObject,
     DecodeResult,
@@ -34,13 +34,17 @@ from reprocessing.manifests import (
     resolved_key,
     total,
 )
+from reprocessing.marks import Marks
 from reprocessing.request import Request, Scope
 from reprocessing.runs import plan_by
 from reprocessing.scope import mask
 from sensors.counts import UnbalancedError
 from sensors.settings import Limits
 
-_IF_ARCHIVED: Final = "Start an execution with the same input: it carries the run on, and restores what it needs."
+_IF_ARCHIVED: Final = (
+    'Restore it and redrive the execution, or start one with the same input and "fresh": true, which restores what it '
+    "needs."
+)
 
 
 class _Job(NamedTuple):

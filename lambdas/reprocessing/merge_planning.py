@@ -22,7 +22,6 @@ from optimization.keeping import metrics_of
 from optimization.looking import samples, source
 from optimization.splitting import SAMPLED_ROW_GROUPS, split
 from optimization.surveying import MAX_TASKS
-from reprocessing.decoded import decoded, planned_tasks
 from reprocessing.grouping import Meeting, Part, Together, new_part, old_part, together
 from reprocessing.manifests import (
     MERGE_ID_PROPERTY,
@@ -35,10 +34,9 @@ from reprocessing.manifests import (
     missing_key,
 )
 from reprocessing.request import Request, is_compared, writes_table
-from reprocessing.runs import plan_by
+from reprocessing.runs import decoded, plan_by, planned_tasks
 from reprocessing.snapshots import published
-from reprocessing.sources import sources_of
-from reprocessing.touching import touched
+from reprocessing.touching import sources_of, touched
 
 _SPOOL_BYTES: Final = 8 * 1024 * 1024  # a plan of about 50,000 tasks stays in memory, a larger one goes to /tmp
 _TASKS: Final = "tasks"  # metadata of the plan

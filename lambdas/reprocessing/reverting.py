@@ -85,7 +85,7 @@ def refuse_others(table: Table, snapshot: Snapshot, swap: Swap, plan: Plan) -> N
     if gone := sorted(added.keys() - standing):
         raise CannotUndo(
             f"{len(gone)} file(s) of run {plan.run_id} are no files of the table any more, for example {gone[0]}: "
-            f"{_told(table, _remover(table, snapshot, gone[0]))} has replaced it. {instead(plan)}"
+            f"{_told(table, _remover(table, snapshot, gone[0]))} has taken it out. {instead(plan)}"
         )
     try:
         refuse_deletes({file.file_path: file for file in (*swap.added, *swap.removed)}, deletes)

@@ -1,12 +1,25 @@
-"""What the steps of a run ask of its folder first."""
+"""What a run has written down: its plan, its executions, and the results of its decoding."""
+
+from collections.abc import Iterator
 
 import msgspec
 
 from compaction.ahead import ahead
 from compaction.errors import ResultMissing
+from compaction.results import results
 from compaction.store import Store
+from compaction.verification import check_own
 from reprocessing.errors import RulesChanged
-from reprocessing.manifests import Execution, Plan, executions_prefix, plan_key
+from reprocessing.manifests import (
+    DecodeResult,
+    DecodeTask,
+    Execution,
+    Plan,
+    decoded_key,
+    executions_prefix,
+    plan_key,
+    tasks_key,
+)
 
 
 def read_plan(store: Store, run_id: str) -> Plan:
@@ -33,3 +46,35 @@ def executions_of(store: Store, run_id: str) -> tuple[str, ...]:
     bodies = (body for _, body in ahead(store.read, store.keys(executions_prefix(run_id))) if body is not None)
     held = [msgspec.json.decode(body, type=Execution) for body in bodies]
     return tuple(one.name for one in sorted(held, key=lambda one: (one.started_at, one.name)))
+
+
+def planned_tasks(store: Store, run_id: str) -> Iterator[DecodeTask]:
+    """The decoding tasks of a run; none if it has nothing to decode."""
+    return map(msgspec.json.Decoder(DecodeTask).decode, store.lines(tasks_key(run_id)) or ())
+
+
+def decoded(store: Store, plan: Plan) -> Iterator[tuple[DecodeTask, DecodeResult]]:
+    """Each task with its result, in the order of the plan.
+
+    Raises ResultMissing for a task without one, ResultMismatch for one that has another's, RulesChanged for one that
+    other rules have made.
+    """
+    run_id, found = plan.run_id, 0
+    tasks = planned_tasks(store, run_id)
+    for task, result in results(store, f"Run {run_id}", tasks, lambda one: decoded_key(run_id, one), DecodeResult):
+        place = f"task {task.task_id} of run {run_id}"
+        check_own(place, (result.run_id, result.task_id), (run_id, task.task_id))
+        check_rules(place, result.rules, plan)
+        found += 1
+        yield task, result
+    if found != plan.tasks:
+        raise ResultMissing(f"Run {run_id} was planned with {plan.tasks} tasks, its list has {found}. Start a new run.")
+
+
+def check_rules(place: str, rules: str, plan: Plan) -> None:
+    """Raise RulesChanged unless the result of `place` was made by the rules of the plan."""
+    if rules != plan.rules:
+        raise RulesChanged(
+            f"The result of {place} was made by other settings or other code than the run was planned by: a deployment "
+            "came in between. Nothing is published; start a new run."
+        )

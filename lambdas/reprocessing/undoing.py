@@ -22,7 +22,6 @@ from compaction.lake_table import LakeTable, history
 from compaction.runs import Snapshot
 from compaction.store import Store
 from reprocessing import fields, parsing
-from reprocessing.decoded import decoded
 from reprocessing.errors import CannotUndo
 from reprocessing.manifests import (
     UNDO_PROPERTY,
@@ -33,9 +32,9 @@ from reprocessing.manifests import (
     ledger_key,
     undone_key,
 )
-from reprocessing.resolving import unmark
+from reprocessing.marks import unmark
 from reprocessing.reverting import Swap, instead, refuse_others, swap_of
-from reprocessing.runs import executions_of, read_plan
+from reprocessing.runs import decoded, executions_of, read_plan
 from reprocessing.snapshots import published, undone
 
 _FRESH = timedelta(days=1)
@@ -115,7 +114,7 @@ class Undoer:
             return read_plan(self._store, run_id)
         except ResultMissing:
             raise InvalidInput(
-                f"undo: {shown(run_id)} is no run of reprocess. Write the name of one that `python -m ops runs` lists."
+                f"undo: {shown(run_id)} is no run of reprocess. Write the name of one: `python -m ops runs` lists them."
             ) from None
 
     def _done(self, plan: Plan) -> Undone | None:

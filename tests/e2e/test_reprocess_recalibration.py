@@ -55,6 +55,7 @@ class Plant(Deployment):
         self.functions["process_readings"] = f"process_readings-{self.lake.database}"
         self._create_function("process_readings", self.functions["process_readings"])
         self._queue = self._alerts_queue()
+        self.begin()
 
     def store(self, sent: list[Sent]) -> None:
         """Archive what was sent as Firehose does, take it off the stream, and compact the archive."""
@@ -127,7 +128,7 @@ def story(emulator: object) -> Iterator[Story]:
     wrong.run("back", {"undo": "mend", "note": "to see that it can be"})
     yield Story(should_be, spoiled, tried, applied, wrong.seen(), wrong.report("try"), wrong.report("mend"))
     for plant in (right, wrong):
-        plant.delete()
+        plant.end()
 
 
 def test_a_wrong_calibration_spoils_every_row_and_item_and_hides_every_alarm(story: Story) -> None:

@@ -1,5 +1,6 @@
 """The end of a run: what its report says, and what is done besides, whatever comes in between."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from reprocessing.manifests import (
 )
 from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
 from sensors.settings import Limits, Threshold
-from tests.lake import AT, Lake, reading
+from tests.lake import AT, HOUR, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
 from tests.lambdas.reprocessing import decodes
 from tests.lambdas.reprocessing.harness import request
@@ -73,7 +74,7 @@ def test_the_report_the_page_and_the_line_in_the_ledger_are_written(memory_lake:
 
     lake_store = memory_lake.store
     assert msgspec.json.decode(lake_store.read(report_key("run")) or b"", type=Report) == report
-    assert "Applied: of 1 readings, 1 changed." in (lake_store.read(page_key("run")) or b"").decode()
+    assert "Applied: of 1 reading, 1 changed." in (lake_store.read(page_key("run")) or b"").decode()
     entry = msgspec.json.decode(lake_store.read(ledger_key("run")) or b"", type=LedgerEntry)
     assert (entry.by, entry.note, entry.outcome) == ("kim", "a note", "applied")
     assert (entry.finished_at, entry.snapshot_id) == ("2026-11-21T12:07:30.000Z", report.snapshot_id)
@@ -125,6 +126,20 @@ def test_a_run_that_was_undone_before_its_report_stays_so(memory_lake: Lake) -> 
     assert (entry.undone.by, entry.undone.note) == ("me", "a mistake")
 
 
+def test_readings_of_objects_beyond_the_hours_of_the_range_are_counted_and_the_objects_named(
+    memory_lake: Lake,
+) -> None:
+    store(memory_lake, [200.0], [20.0])
+    key = memory_lake.put("pump-2", [reading("pump-2"), reading("pump-2", AT + 1)], HOUR - timedelta(days=3))
+    memory_lake.run("late")
+    run = Run(memory_lake)
+    run.run()
+
+    found = close(run).found
+
+    assert (found.outside, found.outside_objects, found.outside_readings) == (1, (key,), 2)
+
+
 def test_what_the_hot_table_has_refused_is_named(memory_lake: Lake) -> None:
     store(memory_lake, [200.0], [20.0])
     run = Run(memory_lake, asked=request(targets=("table", "hot")))
@@ -163,7 +178,7 @@ def test_a_refused_run_is_reported_with_the_causes(memory_lake: Lake) -> None:
     assert (report.outcome, report.snapshot_id, report.written) == ("refused", None, Written(0, 0, 0, 0))
     assert report.readings.vanished_by == {"quarantined: not_json": 1}
     page = (memory_lake.store.read(page_key("run")) or b"").decode()
-    assert "Refused, nothing was published: there would be 1 readings fewer." in page
+    assert "Refused, nothing was published: of 2 readings, 1 would be lost." in page
     assert "quarantined: not_json" in page
 
 

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from email.utils import format_datetime
 
 from optimization.errors import FilesReplaced
@@ -56,7 +56,7 @@ class Site:
 
     def thaw(self) -> None:
         """Have S3 make all the copies that were asked for."""
-        until = format_datetime(datetime.now(UTC) + timedelta(days=9), usegmt=True)
+        until = format_datetime(self.lake.now() + timedelta(days=9), usegmt=True)
         for key, stored in self.lake.s3.buckets[self.lake.raw].items():
             if stored.restore:
                 ready = f'ongoing-request="false", expiry-date="{until}"'
@@ -131,6 +131,8 @@ class Execution:
         try:
             self.run.commit()
         except FilesReplaced:
+            if self._attempt == 5:
+                raise
             self._attempt += 1
             return "plan_merge"
         except FewerReadings as why:

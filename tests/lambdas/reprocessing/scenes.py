@@ -39,9 +39,9 @@ def begin(site: Site, name: str, of: Execution) -> Execution:
 
 
 def archive() -> Execution:
-    """The rules have changed, and so has a value; an object is frozen, one came too late for its hours, one waits."""
+    """An object and the rules have changed, another object is frozen, one came too late for its hours, one waits."""
     site = Site(_filled())
-    _put(site.lake, 200.0)
+    _put(site.lake, 200.0, b"{")
     site.lake.put("waiting", [reading("pump-5", at=THEN + 5), reading("pump-1", at=THEN)], _HOUR)
     site.lake.s3.freeze(site.lake.raw, site.lake.put("b", _EVEN, _HOUR))
     return Execution(_real_time(site), "run", asked(alerts="send"), LIMITS)
@@ -95,11 +95,11 @@ def _undo(execution: Execution) -> Execution:
     return Execution(execution.site, "undo", execution.run.request, LIMITS, undoes="run")
 
 
-def _put(lake: Lake, temperature: float) -> None:
+def _put(lake: Lake, temperature: float, *more: bytes) -> None:
     """An object with garbage, a record from ahead, and a reading of the night before, of the same partition."""
     changing = reading("pump-2", at=THEN + 1, temperature=temperature)
     night = reading("pump-1", at=THEN - 4 * 3600)
-    lake.put("a", [reading("pump-1", at=THEN), changing, _AHEAD, b"garbage", night], _HOUR)
+    lake.put("a", [reading("pump-1", at=THEN), changing, _AHEAD, b"garbage", night, *more], _HOUR)
 
 
 @functools.cache

@@ -17,7 +17,7 @@ import pytest
 
 from compaction.hours import Window
 from compaction.ledger import Ledger
-from reprocessing.manifests import CLAIMS_PREFIX, LEDGER_PREFIX, RESOLVED_PREFIX, RUNS_PREFIX
+from reprocessing.manifests import CLAIMS_PREFIX, LEDGER_PREFIX, RESOLVED_PREFIX, RUNS_PREFIX, executions_prefix
 from tests.faults import dies_before, fail_at, label, loses_its_answer, rows_at_every_effect
 from tests.lake import Lake
 from tests.lambdas.reprocessing import scenes
@@ -141,11 +141,15 @@ def meets(execution: Execution, reached: list[Execution]) -> bool:
 
 
 def _held(site: Site) -> tuple[Any, ...]:
-    """All that an execution can find. A claim has the name of its execution: how many there are counts."""
-    objects = dict(site.lake.s3.buckets[site.lake.processed])
-    claims = [objects.pop(key) for key in list(objects) if key.startswith(CLAIMS_PREFIX)]
-    archived = site.lake.s3.buckets[site.lake.raw]
-    return len(claims), objects, archived, site.lake.glue.tables, site.hot.items, site.topic.messages, site.meanwhile
+    """All that an execution can find, but which executions there were, and whose the claims are."""
+    processed, archived = (site.lake.s3.buckets[bucket] for bucket in (site.lake.processed, site.lake.raw))
+    claims = sum(key.startswith(CLAIMS_PREFIX) for key in processed)
+    objects = {key: one for key, one in processed.items() if not _of_an_execution(key)}
+    return claims, objects, archived, site.lake.glue.tables, site.hot.items, site.topic.messages, site.meanwhile
+
+
+def _of_an_execution(key: str) -> bool:
+    return key.startswith((CLAIMS_PREFIX, executions_prefix("run")))
 
 
 def redriven(execution: Execution, reached: list[Execution]) -> bool:
@@ -192,6 +196,7 @@ def test_the_runs_have_something_to_lose() -> None:
     assert [len(one.rows) for one in (fewer, undone, drain, archive, compacted)] == [6, 6, 7, 7, 8]
     assert [len(one.hot) for one in (fewer, drain, archive)] == [0, 4, 7]
     assert [len(one.resolved) for one in (archive, drain)] == [0, 2]
+    assert [len(one.quarantined) for one in (undone, archive, drain)] == [2, 3, 4]
     assert [len(one.alerts) for one in (archive, drain)] == [2, 0]
     assert {one["outcome"] for one in fewer.said} == {"refused"}
 

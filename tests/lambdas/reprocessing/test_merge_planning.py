@@ -24,7 +24,7 @@ from reprocessing.manifests import (
     merge_prefix,
 )
 from reprocessing.request import Scope
-from reprocessing.sources import sources_of
+from reprocessing.touching import sources_of
 from tests.lake import Lake
 from tests.lambdas.optimization import others
 from tests.lambdas.optimization.by_hand import optimize

@@ -172,6 +172,19 @@ def test_rejected_records_that_decode_join_the_rows_of_the_table(memory_lake: La
     assert (result.changes.added, result.changes.same, result.changes.vanished) == (1, 3, 0)
 
 
+def test_rejected_records_join_the_rows_of_a_day_whose_partitions_are_hours_now(
+    memory_lake: Lake, tmp_path: Path
+) -> None:
+    merges.add(memory_lake, "old", [Row("a"), Row("a", AT_MS + HOUR_MS)], tmp_path)
+    memory_lake.partition_by = "hour"
+    run = Run(memory_lake, request(source="quarantine"), tmp_path)
+    run.decode([Row("a", received_at=AT_MS - 1)], ["quarantine/one"], to_hot=False)
+
+    merge = run.plan()
+
+    assert merge.published() == [Row("a"), Row("a", AT_MS + HOUR_MS)]
+
+
 def test_columns_that_a_file_lacks_are_null_and_other_metrics_stay_where_they_are(
     memory_lake: Lake, tmp_path: Path
 ) -> None:

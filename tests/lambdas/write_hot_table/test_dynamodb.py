@@ -9,10 +9,8 @@ import msgspec
 import pytest
 
 import environment
-from reprocessing.hot_table import HotTable as Access
-from reprocessing.hot_table import NewerItem, content, is_newer
+from reprocessing.hot_table import Access, NewerItem, Pace, content, is_newer
 from reprocessing.manifests import MergeTask, group_key
-from reprocessing.pacing import Pace
 from sensors.hot_items import TIME_KEY, Items
 from sensors.settings import HotTable
 from sensors.times import iso_ms

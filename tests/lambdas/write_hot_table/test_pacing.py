@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprocessing.pacing import Pace
+from reprocessing.hot_table import Pace
 from tests.lambdas.write_hot_table.conftest import Clock, Hot, reading
 
 SECONDS = st.floats(0, 3, allow_subnormal=False)

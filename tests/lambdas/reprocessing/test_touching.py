@@ -6,7 +6,7 @@ import pytest
 
 from compaction import rowgroups
 from reprocessing.request import Scope
-from reprocessing.sources import sources_of
+from reprocessing.touching import sources_of
 from tests.lake import Lake
 from tests.lambdas.reprocessing import merges
 from tests.lambdas.reprocessing.merges import AT_MS, EVERYTHING, Row
