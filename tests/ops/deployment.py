@@ -2,6 +2,7 @@
 
 import functools
 import io
+import itertools
 import json
 import time
 import zipfile
@@ -31,42 +32,51 @@ MACHINES = {
 
 
 class Deployment:
-    """What `python -m ops` finds, under a name of its own; the archive and the table are those of `lake`."""
+    """What `python -m ops` finds, under a name of its own; the archive and the table are those of `lake`.
+
+    Functions stay, with the processes that have loaded them; what a test sees of the others is made for it.
+    """
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
         self.name = f"sensorkeep-{lake.database}".replace("_", "-")
         self.lake.metrics = tuple(load("local", {}).metrics)
-        self._create_tables_and_streams()
+        self._tests = itertools.count(1)
+        self._create_topic_and_stream()
         self.functions = {name: f"{name}-{lake.database}" for names in MACHINES.values() for name in names}
         for name, function in self.functions.items():
             self._create_function(name, function)
-        self.machines = {machine: self._create_machine(machine) for machine in MACHINES}
+
+    def begin(self) -> None:
+        """For a test: an empty lake and hot table, machines without runs, and a stack with them."""
+        test = next(self._tests)
+        self.lake.clear()
+        self._create_table()
+        self.machines = {machine: self._create_machine(machine, test) for machine in MACHINES}
         self._create_stack()
 
-    def delete(self) -> None:
-        """Make room for the next: commands look at all stacks of the region."""
+    def end(self) -> None:
+        """Wait for what still runs, and make room for the next: commands look at all stacks of the region."""
+        for arn in self.machines.values():
+            listed = client("stepfunctions").list_executions(stateMachineArn=arn, statusFilter="RUNNING")
+            for execution in listed["executions"]:
+                ended(execution["executionArn"])
+        client("dynamodb").delete_table(TableName=self.name)
         client("cloudformation").delete_stack(StackName=self.name)
 
     def start(self, name: str, run_input: object, machine: str = "compact") -> dict[str, Any]:
         """Run a machine to its end."""
         states = client("stepfunctions")
         arn = states.start_execution(stateMachineArn=self.machines[machine], name=name, input=json.dumps(run_input))
-        deadline = time.monotonic() + 180
-        while time.monotonic() < deadline:
-            found: dict[str, Any] = states.describe_execution(executionArn=arn["executionArn"])
-            if found["status"] != "RUNNING":
-                return found
-            time.sleep(0.05)
-        raise TimeoutError(f"{name} is still running")
+        return ended(arn["executionArn"])
 
-    def _create_machine(self, machine: str) -> str:
+    def _create_machine(self, machine: str, test: int) -> str:
         text = (ROOT / f"stepfunctions/{machine}.asl.json").read_text(encoding="utf-8")
         for name in MACHINES[machine]:
             arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.functions[name]}"
             text = text.replace(f"${{{_pascal(name)}Arn}}", arn)
         created = client("stepfunctions").create_state_machine(
-            name=f"{machine}-{self.lake.database}",
+            name=f"{machine}-{self.lake.database}-{test}",
             definition=text.replace('"${MaxConcurrency}"', "2").replace('"${HotWriters}"', "2"),
             roleArn=self._role("states"),
         )
@@ -106,10 +116,12 @@ class Deployment:
             },
         )
 
-    def _create_tables_and_streams(self) -> None:
-        """The hot table, with the keys of the settings `local`, the stream and the topic of alerts."""
+    def _create_topic_and_stream(self) -> None:
         self.topic = client("sns").create_topic(Name=self.name)["TopicArn"]
         client("kinesis").create_stream(StreamName=self.name, ShardCount=2)
+
+    def _create_table(self) -> None:
+        """The hot table, with the keys of the settings `local`."""
         client("dynamodb").create_table(
             TableName=self.name,
             KeySchema=[
@@ -134,6 +146,23 @@ class Deployment:
             **{f"{_pascal(machine)}StateMachineArn": arn for machine, arn in self.machines.items()},
         }
         deploy(self.name, outputs)
+
+
+@functools.cache
+def deployed() -> Deployment:
+    """The deployment of this test process: to load the functions takes longer than a test does."""
+    return Deployment(Lake())
+
+
+def ended(execution_arn: str) -> dict[str, Any]:
+    """An execution, once it has ended. Raises TimeoutError."""
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=execution_arn)
+        if found["status"] != "RUNNING":
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(f"{execution_arn} is still running")
 
 
 def deploy(name: str, outputs: dict[str, str], managed_by: str = "sensorkeep") -> None:
