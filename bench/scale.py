@@ -24,6 +24,7 @@ from bench.scale_model import (
     items,
     shards,
 )
+from bench.scale_reprocess import reprocess
 from compaction.planning import MAX_OBJECTS as MAX_RUN_OBJECTS
 from config.sections import Compaction, Optimization
 from templates.shared.lake_functions import TIMEOUT_S
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def tables(measured: dict[int, Costs]) -> list[str]:
-    """The page's tables in Markdown: a reading, a month, an hour's run, a day's upkeep, costs, metadata."""
+    """The page's tables in Markdown, in its order."""
     columns = list(measured.values())
     return [
         _reading(columns),
@@ -52,6 +53,7 @@ def tables(measured: dict[int, Costs]) -> list[str]:
         _run(columns),
         _upkeep(columns),
         _cost(columns),
+        _reprocess(columns),
         _metadata(measured),
         _limits(columns),
     ]
@@ -68,6 +70,7 @@ def _reading(columns: list[Costs]) -> str:
             "in the table (zstd), bytes": [f"{each.table_bytes:.0f}" for each in columns],
             "to compact, µs of CPU": [f"{each.compact_us:.1f}" for each in columns],
             "to rewrite, µs of CPU": [f"{each.rewrite_us:.1f}" for each in columns],
+            "to merge, decoded again, µs of CPU": [f"{each.merge_us:.1f}" for each in columns],
         },
     )
 
@@ -168,6 +171,29 @@ def _limits(columns: list[Costs]) -> str:
             f"{(TIMEOUT_S - TASK_START_S) / (one.task_s - TASK_START_S):.1f}" for one in found
         ]
     return _table("the limit is met", columns, rows)
+
+
+def _reprocess(columns: list[Costs]) -> str:
+    runs = [reprocess(each, AT_THIS_RATE) for each in columns]
+    sent_tb = [READINGS_A_SECOND * 86_400 * each.payload_bytes / TB for each in columns]
+    return _table(
+        "a day is reprocessed",
+        columns,
+        {
+            "objects": [f"{each.objects:,.0f}" for each in runs],
+            "decoding: tasks": [f"{each.decode_tasks:,}" for each in runs],
+            "decoding: a task, s": [f"{each.decode_task_s:.0f}" for each in runs],
+            "decoding: the map, minutes": [f"{each.decode_s / 60:.0f}" for each in runs],
+            "merging: tasks": [f"{each.merge_tasks:,}" for each in runs],
+            "merging: a task, s": [f"{each.merge_task_s:.0f}" for each in runs],
+            "merging: the map, minutes": [f"{each.merge_s / 60:.0f}" for each in runs],
+            "days in one run, at most": [f"{each.days_a_run:.1f}" for each in runs],
+            "Lambda, $": [f"{each.lambda_usd:.2f}" for each in runs],
+            "S3 requests, $": [f"{each.requests_usd:.2f}" for each in runs],
+            "Step Functions, $": [f"{each.transitions_usd:.2f}" for each in runs],
+            "a run, $ a TB of payloads": [f"{each.usd / tb:.2f}" for each, tb in zip(runs, sent_tb, strict=True)],
+        },
+    )
 
 
 def _table(title: str, columns: list[Costs], rows: dict[str, list[str]]) -> str:

@@ -1,4 +1,4 @@
-"""What a reading costs compaction and upkeep, by its size: bytes in archive, table and manifests, and CPU."""
+"""What a reading costs compaction, upkeep and reprocessing, by its size: bytes in archive and table, and CPU."""
 
 import io
 import itertools
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 import pyarrow.parquet as pq
+from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from isal import igzip
 
@@ -17,7 +18,11 @@ from compaction.manifests import FileResult, PlannedObject, Task
 from compaction.writing import Writer
 from optimization.manifests import Group, RewriteTask, SourceFile
 from optimization.rewriting import Rewriter
+from reprocessing.manifests import MergeGroup, MergeTask, Plan, plan_key
+from reprocessing.merging import Merger
+from reprocessing.request import Request, Scope
 from sensors.settings import Limits
+from sensors.times import MAX_MS
 
 JSON_BYTES: Final = 60_000_000  # of each size; two tasks of half of it, and a rewrite of what they wrote
 OBJECT_BYTES: Final = 5_000_000
@@ -33,7 +38,8 @@ ONE_ROW: Final = RewriteTask("00000-001", "group", ("press-00000", 0), ("press-0
 
 class Costs(msgspec.Struct, frozen=True):
     """Of one reading: bytes as a device sends it, on the stream, in the archive, in the table; microseconds of CPU to
-    compact it, to rewrite it, and to read it in a row group that a rewrite needs another row of.
+    compact it, to rewrite it, to read it in a row group that a rewrite needs another row of, and to merge what was
+    decoded of it with what the table has.
     """
 
     payload_bytes: float
@@ -43,6 +49,7 @@ class Costs(msgspec.Struct, frozen=True):
     compact_us: float
     rewrite_us: float
     passed_over_us: float
+    merge_us: float
 
 
 class FolderlessS3:
@@ -52,6 +59,8 @@ class FolderlessS3:
         self.objects: dict[str, bytes] = {}
 
     def get_object(self, *, Key: str, Range: str = "", **_: object) -> dict[str, Any]:  # noqa: N803 - boto3's names
+        if Key not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
         body = self.objects[Key]
         first, _dash, last = Range.removeprefix("bytes=").partition("-")
         part = body[int(first) : int(last) + 1] if Range else body
@@ -84,6 +93,7 @@ def measure(payload_bytes: int, json_bytes: int = JSON_BYTES) -> Costs:
         compact_us=round(compact_s / rows * 1e6, 2),
         rewrite_us=round(_rewrite_s(s3, files, metrics, RewriteTask("00000-000", "group")) / rows * 1e6, 2),
         passed_over_us=round(_rewrite_s(s3, files, metrics, ONE_ROW) / _group_rows(s3, files) * 1e6, 2),
+        merge_us=round(_merge_s(s3, files, metrics) / rows * 1e6, 2),
     )
 
 
@@ -124,6 +134,21 @@ def _rewrite_s(s3: FolderlessS3, files: list[FileResult], metrics: tuple[str, ..
     s3.put_object(Key="group", Body=msgspec.json.encode(Group("day", sources, metrics)))
     before = _cpu_s()
     Rewriter(s3, "processed", "day", 1_000_000_000).rewrite("run", task)
+    return _cpu_s() - before
+
+
+def _merge_s(s3: FolderlessS3, files: list[FileResult], metrics: tuple[str, ...]) -> float:
+    """Of the files, and of as many that were decoded of the same readings."""
+    asked = Request(Scope(0, MAX_MS), "archive", ("table",), "apply", 1, "Standard", 1, "")
+    plan = Plan("run", asked, "", "", None, *[0] * 8)
+    old = tuple(SourceFile(file.key, file.rows, file.bytes) for file in files)
+    staged = tuple(msgspec.structs.replace(source, key=f"staging/{source.key}") for source in old)
+    s3.objects |= {f"staging/{source.key}": s3.objects[source.key] for source in old}
+    group = MergeGroup(files[0].partition, old, staged, (), metrics, replaces=True)
+    for key, manifest in {plan_key("run"): plan, "group": group}.items():
+        s3.put_object(Key=key, Body=msgspec.json.encode(manifest))
+    before = _cpu_s()
+    Merger(s3, "processed", "day", 1_000_000_000, "", {}).merge("run", "merge", MergeTask("00000-000", "group"))
     return _cpu_s() - before
 
 

@@ -26,12 +26,13 @@ ADVICE = {
     "UnbalancedError": "Nothing was published. Keep the archive objects of the task: they show a fault of the worker.",
     "CountsDoNotBalance": "Nothing was published. Keep the run's folder below runs/: it shows what does not add up. "
     f"{NEW_RUN}.",
-    "ResultMissing": f"Nothing was published. {NEW_RUN}.",
-    "ResultMismatch": f"Nothing was published. {NEW_RUN}.",
-    "FileMismatch": f"Nothing was published. {NEW_RUN}.",
+    "ResultMissing": f"Nothing was published. {NEW_RUN}, of reprocess with --fresh.",
+    "ResultMismatch": f"Nothing was published. {NEW_RUN}, of reprocess with --fresh.",
+    "FileMismatch": f"Nothing was published. {NEW_RUN}, of reprocess with --fresh.",
     "LedgerIncomplete": f"Bring back the plan that the message names, then {REDRIVE}.",
     "CommitConflict": f"Others write to the table. When they are done, {REDRIVE}.",
-    "RangeHeld": f"When the run that the message names has ended, or you have stopped it, {REDRIVE}.",
+    "RangeHeld": f"When the run that the message names has ended, or you have stopped it, {REDRIVE}. {NEW_RUN} of the "
+    "same input instead where redrives are not offered, as on the embedded AWS.",
     "RestoreRefused": f"Where permissions are missing, give them and {REDRIVE}. Where the tier does not suit the "
     "storage class, choose another: DEEP_ARCHIVE has no Expedited.",
     "RestoredTooSlowly": f"{NEW_RUN} of the same input: it waits for the restores that are under way.",
@@ -43,6 +44,12 @@ ADVICE = {
     "CannotUndo": "Nothing was changed. Do what the message says.",
 }
 """By the name of the error; with REDRIVE in it where the same execution can go on, with REPORT where there is one."""
+
+STOPPED = (
+    f"What it has published stays. {NEW_RUN} (of reprocess, the same command goes on where this one stopped), or "
+    f"{REDRIVE}: both are safe."
+)
+"""What to do about a run that somebody has stopped."""
 
 
 def advice(errors: Iterable[str]) -> str | None:

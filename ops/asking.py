@@ -35,11 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_modes(parser)
     how = parser.add_argument_group("how")
     how.add_argument("--targets", metavar="LIST", help="table,hot (as without it), or one of them")
-    how.add_argument("--note", metavar="TEXT", help="why; the ledger keeps it. Needed with --apply")
+    how.add_argument("--note", metavar="TEXT", help="why; the ledger keeps it. Needed with --apply, may go with --undo")
     how.add_argument("--allow-fewer", action="store_true", help="publish although readings vanish")
     how.add_argument("--fresh", action="store_true", help="begin anew, although an unfinished run could be carried on")
     how.add_argument(
-        "--alerts", metavar="WHAT", help="suppress (as without it), or send: alarms of what changes go out"
+        "--alerts",
+        metavar="WHAT",
+        help="with --apply: suppress (as without it), or send alerts of the alarms that are new",
     )
     how.add_argument("--max-rate", type=int, metavar="N", help="items a second written to the hot table, at most")
     how.add_argument("--restore-tier", metavar="TIER", help="of frozen objects: Expedited, Standard or Bulk")
@@ -123,12 +125,16 @@ def rules_of(file: Path) -> dict[str, Any]:
     except ValueError as error:  # of both JSON and TOML, and of bytes that are no text
         raise OpsError(f"--backtest: {file} is not {'JSON' if file.suffix == '.json' else 'TOML'}: {error}.") from None
     try:
-        return {str(name): metric["thresholds"] for name, metric in found["metrics"].items() if "thresholds" in metric}
+        metrics = found["metrics"].items()
+        rules = {str(name): metric["thresholds"] for name, metric in metrics if "thresholds" in metric}
     except (AttributeError, KeyError, TypeError):
+        rules = {}
+    if not rules:
         raise OpsError(
             f"--backtest: {file} has no metrics with thresholds. Write them as in the settings: "
             "[[metrics.temperature.thresholds]], and below it severity and above or below."
-        ) from None
+        )
+    return rules
 
 
 def _split(text: str | None) -> list[str] | None:

@@ -5,11 +5,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ops.advice import NEW_RUN, REDRIVE, REPORT, advice
+from ops.advice import NEW_RUN, REDRIVE, REPORT, STOPPED, advice
 from ops.errors import OpsError
 
 RUNNING = frozenset({"RUNNING", "PENDING_REDRIVE"})
 FAILED = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
+_ENDED = {"FAILED": "failed", "TIMED_OUT": "ran out of time", "ABORTED": "was stopped"}
 _FAILED_TASKS = ("FAILED", "TIMED_OUT", "ABORTED")  # in the order of what they tell
 _SHOWN_TASKS = 5
 _EVENTS = 100  # more than a state has between its first try and its last
@@ -95,14 +96,17 @@ def failure(states: Any, arn: str, again: str, way_back: str) -> OpsError:
     The command `again` starts another, `way_back` shows this one.
     """
     execution = describe(states, arn)
-    error, cause = execution.get("error") or execution["status"], sentence(execution.get("cause", ""))
+    status = execution["status"]
+    error, cause = execution.get("error") or status, sentence(execution.get("cause", ""))
     tasks = list(failed_tasks(states, arn))
     lines = [f"  task {task_id}: {name}: {message}" for task_id, name, message in tasks[:_SHOWN_TASKS]]
     found = _tasks(states, arn)
     if found is not None and found.failed > len(lines):
         lines.append(f"  {found.failed} of {found.total} tasks failed")
-    todo = advice([error, *(name for _, name, _ in tasks)])
-    said = [f"The run {execution['name']} failed. {error}: {cause}", *lines, *_ways_on(todo, arn, again, way_back)]
+    todo = STOPPED if status == "ABORTED" else advice([error, *(name for _, name, _ in tasks)])
+    why = f"{error}: {cause}" if cause else "" if error == status else error
+    ended = f"The run {execution['name']} {_ENDED[status]}. {why}".rstrip()
+    said = [ended, *lines, *_ways_on(todo, arn, again, way_back)]
     return OpsError("\n".join(said))
 
 

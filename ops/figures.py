@@ -40,6 +40,8 @@ def hour(iso: str) -> str:
 def facts(title: str, rows: Mapping[str, str]) -> Table:
     """Names and what stands beside them, as a table."""
     table = Table(title=title, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for name, value in rows.items():
         table.add_row(name, value)
     return table

@@ -61,8 +61,9 @@ def follow(states: Any, arn: str, way_back: str, details: Details = no_details) 
                     return now.status
                 time.sleep(_POLL_S)
     except (KeyboardInterrupt, ClientError, BotoCoreError):
+        below = "" if console.is_interactive else "\n"  # Live has left the last line open
         print(
-            f"The run goes on without you. Come back to it with:  {way_back}\n"
+            f"{below}The run goes on without you. Come back to it with:  {way_back}\n"
             f"Stop it with:  aws stepfunctions stop-execution --execution-arn {arn}",
             file=sys.stderr,
         )

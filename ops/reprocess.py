@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from ops.reprocess_progress import Watching
 from ops.reprocess_report import did, show_report
 from ops.running import Answer, typed
 from ops.stack import Stack, find
-from reprocessing.manifests import page_key, report_key
+from reprocessing.manifests import ledger_key, page_key, report_key
 from reprocessing.parsing import parse, run_id
 from sensors.settings import Reprocessing
 
@@ -48,20 +49,25 @@ def run(given: argparse.Namespace) -> int:
     if given.detach:
         running.tell_started(given, stack, MACHINE, name)
         return 0
-    answer = with_report(stack, running.watch(given, stack, MACHINE, name))
+    answer = with_report(stack, name, running.watch(given, stack, MACHINE, name))
     running.tell(given, answer, show_report)
-    if not given.json and (then := next_step(given, stack, name, answer)):
+    if not given.json and (then := "\n".join(_then(given, stack, name, answer))):
         running.tell(given, answer, lambda _: then)
     if given.open:
         open_page(stack, page_key(answer["run_id"]))
     return 0
 
 
-def with_report(stack: Stack, answer: Answer) -> Answer:
-    """All that the report of an execution's run says, and where it is; an undo has none. Raises OpsError without it."""
+def with_report(stack: Stack, name: str, answer: Answer) -> Answer:
+    """All that the report of an execution's run says, and where it is. Raises OpsError without it.
+
+    An undo has none. Where another execution had undone the run before, `already` is the ledger's line about that.
+    """
+    store = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"])
     if "undone" in answer:
-        return answer
-    found = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"]).read(report_key(answer["run_id"]))
+        taken = json.loads(store.read(ledger_key(answer["run_id"])) or b"{}").get("undone")
+        return answer | {"already": taken if taken and taken["execution"] != name else None}
+    found = store.read(report_key(answer["run_id"]))
     if found is None:
         raise OpsError(f"The run is done, and its report is gone: {answer['report']}")
     report: Answer = json.loads(found)
@@ -76,10 +82,25 @@ def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer
     if answer.get("mode") == "dry_run":
         options = asking.options_of(run_input | {"mode": "apply"})
         why = [] if "--note" in options else ["--note", "WHY"]
-        return f"Nothing was changed. To do it:  {typed(given, 'reprocess', *options, *why)}"
+        differs = any(answer["readings"][kind] for kind in ("changed", "added", "vanished"))
+        so = (
+            "Nothing was changed. To do it:"
+            if differs
+            else "No reading of the table would change. To do it nonetheless:"
+        )
+        return f"{so}  {typed(given, 'reprocess', *options, *why)}"
     if answer.get("snapshot_id") is not None:
         return f"To take it back:  {typed(given, 'reprocess', '--undo', answer['run_id'])}"
     return ""
+
+
+def _then(given: argparse.Namespace, stack: Stack, name: str, answer: Answer) -> Iterator[str]:
+    """What stands below a summary: where the report is, and what may come next."""
+    if "page" in answer:
+        opens = "" if given.open else f"  To open it:  {typed(given, 'reprocess', '--follow', name, '--open')}"
+        yield f"The report is {answer['page']}{opens}"
+    if then := next_step(given, stack, name, answer):
+        yield then
 
 
 def _go_together(given: argparse.Namespace, asked: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from ops.figures import age, count, facts, size
+from ops.figures import age, count, facts, hour, size
 from ops.running import Answer
 
 _MODES = {"dry_run": "dry run", "apply": "reprocessing", "backtest": "back-test"}
@@ -22,15 +22,16 @@ _METRICS = 5  # those that differ most; the page has more
 def did(answer: Answer) -> str:
     """What a run did, in a line."""
     if "undone" in answer:
-        return f"undone: {_undone(answer['undone'])}"
-    return f"{_MODES[answer['mode']]}: {_differences(answer) or 'nothing differs'}"
+        return f"undid {answer['run_id']}: {_undone(answer['undone'])}"
+    mode = "applied" if answer["outcome"] == "applied" else _MODES[answer["mode"]]
+    return f"{mode}: {_differences(answer) or 'nothing differs'}"
 
 
 def show_report(answer: Answer) -> RenderableType:
-    """The run's report in short, and where it is."""
+    """The run's report in short."""
     if "undone" in answer:
         rows = {"run": answer["run_id"], "table": _undone(answer["undone"]), "hot table": answer["undone"]["hot_table"]}
-        return facts(f"undone in {age(answer['seconds'])}", rows)
+        return facts(_undone_when(answer), rows)
     title = f"{_MODES[answer['mode']]} of {age(answer['duration_s'])}: {_OUTCOMES[answer['outcome']]}"
     return facts(title, dict(_facts(answer)))
 
@@ -39,6 +40,8 @@ def _facts(report: Answer) -> Iterator[tuple[str, str]]:
     yield "run", report["run_id"]
     yield "asked", _asked(report["request"])
     yield "note", report["request"]["note"]
+    if rules := report["request"].get("rules"):
+        yield "tried", "; ".join(_rules(rules))
     yield "found", _found(report["found"])
     yield "records", _records(report["records"])
     yield "readings", _readings(report["readings"])
@@ -56,10 +59,8 @@ def _facts(report: Answer) -> Iterator[tuple[str, str]]:
     estimate = report["estimate"]
     if estimate["thaw"]["objects"] or estimate["thaw"]["refused"]:
         yield "to restore", _thaw(estimate["thaw"])
-    duration = "" if report["mode"] == "apply" else f", {age(estimate['seconds'])} when applied"
+    duration = f", {age(estimate['seconds'])} when applied" if report["mode"] == "dry_run" else ""
     yield "cost", f"about ${estimate['cost_usd']:,.4f}{duration}"
-    if "page" in report:
-        yield "report", report["page"]
 
 
 def _asked(request: Answer) -> str:
@@ -71,6 +72,18 @@ def _asked(request: Answer) -> str:
     elif request["source"] == "quarantine":
         told.append(f"quarantine ({', '.join(request.get('reasons') or ['all reasons'])})")
     return f"{'; '.join(told)}; for {' and '.join(request['targets'])}"
+
+
+def _rules(rules: dict[str, Any]) -> Iterator[str]:
+    """The thresholds of a back-test, so that a metric whose name is not right can be seen."""
+    for metric, thresholds in rules.items():
+        limits = (
+            f"{side} {one[side]:g} ({one['severity']})"
+            for one in thresholds
+            for side in ("above", "below")
+            if one.get(side) is not None
+        )
+        yield f"{metric} {', '.join(limits) or 'without a threshold'}"
 
 
 def _found(found: Answer) -> str:
@@ -91,13 +104,20 @@ def _thaw(thaw: Answer) -> str:
 
 
 def _records(records: Answer) -> str:
-    parts = {"stored": "stored", "duplicate": "duplicate", "quarantined": "quarantined", "outside": "outside the range"}
-    told = " + ".join(f"{records[name]:,} {text}" for name, text in parts.items() if records[name] or name == "stored")
     reasons = ", ".join(f"{reason} {number:,}" for reason, number in records["by_reason"].items())
-    return f"{records['records']:,} = {told}" + (f" ({reasons})" if reasons else "")
+    parts = {
+        "stored": "stored",
+        "duplicate": "duplicate",
+        "outside": "not of the range and devices",
+        "quarantined": f"quarantined ({reasons})",
+    }
+    told = " + ".join(f"{records[name]:,} {text}" for name, text in parts.items() if records[name] or name == "stored")
+    return f"{records['records']:,} = {told}"
 
 
 def _readings(readings: Answer) -> str:
+    if not readings["before"] and not readings["after"]:
+        return "none of the range and devices, neither before nor after"
     told = f"{readings['before']:,} before, {readings['after']:,} after: {_differences(readings) or 'nothing differs'}"
     causes = ", ".join(f"{cause} {number:,}" for cause, number in readings["vanished_by"].items())
     return f"{told} ({causes})" if causes else told
@@ -136,6 +156,11 @@ def _hot(hot: Answer) -> str:
     }
     told = [f"{hot[name]:,} {text}" for name, text in notes.items() if hot[name]]
     return ", ".join([f"{count(hot['written'], 'item')} written", *told])
+
+
+def _undone_when(answer: Answer) -> str:
+    already = answer.get("already")
+    return f"undone already, {hour(already['at'])}" if already else f"undone in {age(answer['seconds'])}"
 
 
 def _undone(undone: Answer) -> str:

@@ -54,12 +54,16 @@ class Tab:
 
     def show(self, page: Path, width: int, scheme: Literal["light", "dark"]) -> None:
         """Load a file on a screen of this width in points, for a reader who prefers the scheme."""
-        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500)
-        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        self.look(width, scheme)
         self.events.clear()
         self.ask("Page.navigate", url=page.as_uri())
         while not any(event["method"] == "Page.loadEventFired" for event in self.events):
             self.events.append(self._read())
+
+    def look(self, width: int, scheme: Literal["light", "dark"]) -> None:
+        """Look at what is loaded on another screen."""
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=800, deviceScaleFactor=1, mobile=width < 500)
+        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
     def value(self, script: str) -> Any:
         """What an expression is on the page."""

@@ -29,7 +29,7 @@ from reprocessing.manifests import (
 from reprocessing.new_alarms import alert_of, new_alarms
 from reprocessing.page import render
 from reprocessing.report import Alerts, Outcome, Refusal, Report, Written
-from reprocessing.reporting import Results, Sums, found
+from reprocessing.reporting import Results, Sums
 from reprocessing.request import Scope
 from reprocessing.resolving import mark
 from reprocessing.runs import executions_of, read_plan
@@ -75,7 +75,7 @@ class Closer(msgspec.Struct, frozen=True):
             return msgspec.json.decode(body, type=Report)
         plan = read_plan(store, run_id)
         committed = _committed(store, plan, ending)
-        results = Results(store, plan, committed.merge_id if committed else ending.merge_id)
+        results = Results(store, plan, committed.merge_id if committed else ending.merge_id, self.settings.decoding)
         sums = results.sums(None if ending.refused else ending.merge_id)
         report = self._report(plan, ending, committed, sums, store)
         curves = self._curves(plan, sums, results)
@@ -106,7 +106,6 @@ class Closer(msgspec.Struct, frozen=True):
             snapshot_before=committed.snapshot_before if committed else None,
             snapshot_id=committed.snapshot_id if committed else None,
             refused=ending.refused,
-            found=found(store, plan),
             alerts=self._alerts(plan, sums, is_applied=outcome == "applied"),
             written=_written(committed),
             estimate=estimate(plan, self.settings, sums.records.for_hot),

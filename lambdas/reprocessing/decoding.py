@@ -40,7 +40,10 @@ from reprocessing.scope import mask
 from sensors.counts import UnbalancedError
 from sensors.settings import Limits
 
-_IF_ARCHIVED: Final = "Start an execution with the same input: it carries the run on, and restores what it needs."
+_IF_ARCHIVED: Final = (
+    'Restore it and redrive the execution, or start one with the same input and "fresh": true, which restores what it '
+    "needs."
+)
 
 
 class _Job(NamedTuple):

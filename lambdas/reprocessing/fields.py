@@ -87,7 +87,7 @@ def flag(field: str, value: object) -> bool:
 def text(field: str, value: object, most: int) -> str:
     """A text for people, without the blanks around it."""
     if not isinstance(value, str) or not 0 < len(value.strip()) <= most or not is_unicode(value):
-        raise InvalidInput(f"{field}: {shown(value)} does not say it. Write a text of 1 to {most:,} characters.")
+        raise InvalidInput(f"{field}: {shown(value)} is no text for it. Write one of 1 to {most:,} characters.")
     return value.strip()
 
 

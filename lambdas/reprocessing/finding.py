@@ -55,14 +55,22 @@ class Found(NamedTuple):
 
 
 class Finder:
-    """Finds the objects of a request. `store` is the bucket of the manifests, `table` None before there is one.
+    """Finds the objects of a request. `store` is the bucket of the manifests, `table` None before there is one, `now`
+    when the function was called.
 
     Once all are found, `missing` are the names of objects that should be in the archive and are not, and `waiting`
     is how many no compaction has committed yet, whether they are taken up or not.
     """
 
     def __init__(
-        self, s3: Any, raw_bucket: str, store: Store, table: Table | None, limits: Limits, request: Request
+        self,
+        s3: Any,
+        raw_bucket: str,
+        store: Store,
+        table: Table | None,
+        limits: Limits,
+        request: Request,
+        now: datetime,
     ) -> None:
         self._s3 = s3
         self._raw_bucket = raw_bucket
@@ -70,6 +78,7 @@ class Finder:
         self._table = table
         self._limits = limits
         self._request = request
+        self._now = now
         self._takes_waiting = "hot" in request.targets or request.mode == "backtest"
         self.missing: set[str] = set()
         self.waiting = 0
@@ -146,12 +155,19 @@ class Finder:
             yield from self._seen([(item, held is not None or item.key in named) for item, held in page])
 
     def _seen(self, page: list[tuple[Listed, bool]]) -> Iterator[Found]:
-        """Those of a page that are taken up; of the frozen ones it is looked up whether there is a restored copy."""
+        """Those of a page that are taken up; of those in Glacier it is looked up whether there is a restored copy."""
         self.waiting += sum(not to_table for _, to_table in page)
         taken = [(item, to_table) for item, to_table in page if to_table or self._takes_waiting]
-        frozen = [item.key for item, _ in taken if item.storage_class in FROZEN]
-        unread = {key for key, head in ahead(self._head, frozen) if head is None or not copy_of(head).is_readable}
-        return (Found(*item, to_table=to_table, is_frozen=item.key in unread) for item, to_table in taken)
+        stored = [item.key for item, _ in taken if item.storage_class in FROZEN]
+        frozen = {key for key, head in ahead(self._head, stored) if self._is_frozen(head)}
+        return (Found(*item, to_table=to_table, is_frozen=item.key in frozen) for item, to_table in taken)
+
+    def _is_frozen(self, head: dict[str, Any] | None) -> bool:
+        """Whether the object has to be restored first; a dry run reads it at once, as long as its copy may last."""
+        if head is None:
+            return True
+        copy, request = copy_of(head), self._request
+        return not (copy.is_readable if request.mode == "dry_run" else copy.lasts(self._now, request.restore_tier))
 
     def _of_quarantine(self) -> Iterator[Found]:
         """What was set aside for a reason that is asked for, or for several, on the days that the range can mean."""

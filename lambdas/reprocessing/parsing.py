@@ -27,7 +27,8 @@ MAX_RULES: Final = 100
 SEVERITIES: Final = ("info", "warning", "critical")
 
 _MS: Final = timedelta(milliseconds=1)
-_GLOB: Final = re.compile(r"[A-Za-z0-9._:*?!\[\]-]{1,256}")
+_WHY: Final = f"why the run is made, in 1 to {MAX_NOTE_CHARS:,} characters: the ledger keeps it"
+_GLOB: Final = re.compile(r"(?=.{1,256}\Z)(?:[A-Za-z0-9._:*?-]|\[!?[A-Za-z0-9._:-]+\])+")
 _RUN_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,80}")  # what an execution may be called, but for rare marks
 
 
@@ -47,7 +48,7 @@ def parse(run_input: object, settings: Reprocessing) -> Request:
         max_rate=_max_rate(given, targets, settings),
         restore_tier=tier,
         restore_days=days,
-        note=fields.text("note", given.get("note"), MAX_NOTE_CHARS),
+        note=fields.text("note", fields.needed(given, "note", _WHY), MAX_NOTE_CHARS),
         reasons=_reasons(given, source),
         failed_tasks_of=failed_tasks_of,
         rules=_rules(given, mode),

@@ -14,8 +14,10 @@ from reprocessing.drafting import PARTS, drafting
 from reprocessing.finding import Finder
 from reprocessing.fingerprint import fingerprint
 from reprocessing.manifests import (
+    Committed,
     Execution,
     Plan,
+    committed_key,
     draft_key,
     execution_key,
     frozen_key,
@@ -28,6 +30,7 @@ from reprocessing.manifests import (
 )
 from reprocessing.request import Request
 from reprocessing.runs import read_plan
+from reprocessing.snapshots import published
 from sensors.settings import FunctionSettings
 
 _DRAFT: Final = "draft"  # metadata of the plan
@@ -82,16 +85,24 @@ class Planner(msgspec.Struct, frozen=True):
         return run_id if run_id is not None and self._goes_on(run_id) else None
 
     def _goes_on(self, run_id: str) -> bool:
-        """Whether a run has a plan, is neither done nor undone, and is young enough for its files to be there."""
+        """Whether a run has a plan, is neither done nor undone, and is young enough for its files to be there.
+
+        One whose snapshot is not in the table's history is as good as undone: it would not be published again.
+        """
         if self.store.metadata(plan_key(run_id)) is None:
             return False
         if any(self.store.metadata(key) is not None for key in (report_key(run_id), undone_key(run_id))):
             return False
+        body = self.store.read(committed_key(run_id))
+        if body is not None and msgspec.json.decode(body, type=Committed).snapshot_id is not None:
+            table = self.table.find()
+            if table is None or published(table, run_id) is None:
+                return False
         return not is_old(self.store, plan_key(run_id), self.settings.optimization.orphan_days, self.now)
 
     def _write(self, run_id: str, request: Request, rules: str, started_at: str) -> Plan:
         table = self.table.find()
-        finder = Finder(self.s3, self.raw_bucket, self.store, table, self.settings.decoding, request)
+        finder = Finder(self.s3, self.raw_bucket, self.store, table, self.settings.decoding, request, self.now)
         with drafting(leaves_frozen=request.mode == "dry_run") as draft:
             task_bytes = self.settings.compaction.task_mb * 1_000_000
             draft.take(finder.find(), task_bytes, by_day=request.source == "archive")

@@ -12,7 +12,11 @@ Outcome = Literal["applied", "looked", "refused", "undone"]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What the plan has found, see `manifests.Plan`; `missing_objects` names the first of the missing."""
+    """What the plan has found, see `manifests.Plan`.
+
+    `missing_objects` names the first of the missing, `outside_objects` of those outside, whose records have become
+    `outside_readings` of the scope; frozen ones that were left out do not count there.
+    """
 
     objects: int
     bytes: int
@@ -22,6 +26,8 @@ class Found(msgspec.Struct, frozen=True):
     frozen: int
     frozen_bytes: int
     missing_objects: tuple[str, ...] = ()
+    outside_objects: tuple[str, ...] = ()
+    outside_readings: int = 0
 
 
 class Records(msgspec.Struct, frozen=True):

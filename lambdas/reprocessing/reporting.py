@@ -2,11 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
 
 from compaction.errors import ResultMissing
+from compaction.hours import hour_prefix
 from compaction.results import results
 from compaction.store import Store
 from reprocessing.causes import causes
@@ -30,10 +32,12 @@ from reprocessing.manifests import (
     tasks_key,
 )
 from reprocessing.report import Day, Device, Found, Hot, Others, Readings, Records
+from reprocessing.scope import archive_window
 from reprocessing.totals import Totals
+from sensors.settings import Limits
 
-MISSING: Final = 100
-"""Missing objects that a report names; the run's `missing.jsonl` has all."""
+NAMED: Final = 100
+"""Objects that a report names of those that are missing (the run's `missing.jsonl` has all), or outside its hours."""
 REFUSALS: Final = 100
 """Readings that a report names which the hot table has refused; the results of the tasks have more."""
 Line = TypeVar("Line")
@@ -42,6 +46,7 @@ Line = TypeVar("Line")
 class Sums(msgspec.Struct, frozen=True):
     """What the results of a run add up to."""
 
+    found: Found
     records: Records
     readings: Readings
     days: tuple[Day, ...]
@@ -56,27 +61,12 @@ class Sums(msgspec.Struct, frozen=True):
     hot: Hot | None
 
 
-def found(store: Store, plan: Plan) -> Found:
-    """What the plan has found, with the names of some objects that are missing."""
-    lines = store.lines(missing_key(plan.run_id)) if plan.missing else None
-    named = [msgspec.json.decode(line, type=str) for line, _ in zip(lines or (), range(MISSING), strict=False)]
-    return Found(
-        objects=plan.objects,
-        bytes=plan.bytes,
-        waiting=plan.waiting,
-        outside=plan.outside,
-        missing=plan.missing,
-        frozen=plan.frozen,
-        frozen_bytes=plan.frozen_bytes,
-        missing_objects=tuple(named),
-    )
-
-
 class Results:
     """The results of a run and of one of its merges, read as often as something is made of them."""
 
-    def __init__(self, store: Store, plan: Plan, merge_id: str) -> None:
+    def __init__(self, store: Store, plan: Plan, merge_id: str, limits: Limits) -> None:
         self._store = store
+        self._hours = archive_window(plan.request.scope, limits)
         self._plan = plan
         self._merge_id = merge_id
 
@@ -89,6 +79,7 @@ class Results:
         for result in self._merged():
             changes.add(result.changes)
         return Sums(
+            found=self._found(),
             records=self._records(),
             readings=changes.readings(self._causes(changes.vanished_by_source)),
             days=tuple(Day(day, *changes.days[day]) for day in sorted(changes.days)),
@@ -130,6 +121,34 @@ class Results:
             MergeResult,
         )
         return (result for _, result in found)
+
+    def _found(self) -> Found:
+        """What the plan has found, with the names of some objects that are missing, or beyond its hours."""
+        plan = self._plan
+        missing = islice(self._lines(missing_key(plan.run_id), str), NAMED) if plan.missing else ()
+        outside: list[str] = []
+        readings = 0
+        for item in self._beyond() if plan.outside else ():
+            outside += [item.key][: NAMED - len(outside)]
+            readings += item.stored
+        return Found(
+            objects=plan.objects,
+            bytes=plan.bytes,
+            waiting=plan.waiting,
+            outside=plan.outside,
+            missing=plan.missing,
+            frozen=plan.frozen,
+            frozen_bytes=plan.frozen_bytes,
+            missing_objects=tuple(missing),
+            outside_objects=tuple(outside),
+            outside_readings=readings,
+        )
+
+    def _beyond(self) -> Iterator[DecodedObject]:
+        """What was decoded of objects beyond the hours of the range."""
+        start, end = self._hours.start, self._hours.end
+        first = hour_prefix(start) if start else ""
+        return (item for item in self._objects() if not first <= item.key < hour_prefix(end))
 
     def _records(self) -> Records:
         sums: Counter[str] = Counter()

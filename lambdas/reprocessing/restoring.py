@@ -18,18 +18,10 @@ from compaction.errors import ResultMissing
 from compaction.manifests import PlannedObject
 from compaction.store import Store, error_code
 from reprocessing.errors import RestoreRefused
-from reprocessing.frozen import Copy, copy_of
+from reprocessing.frozen import WAIT_S, Copy, copy_of, patience
 from reprocessing.manifests import Plan, Restoring, frozen_key, restoring_key
-from reprocessing.request import Request, Tier
+from reprocessing.request import Request
 from reprocessing.runs import read_plan
-
-WAIT_S: Final[dict[Tier, int]] = {"Expedited": 30, "Standard": 900, "Bulk": 3600}
-"""Until the next look. AWS says of the slowest class: 5 minutes, 12 hours, 48 hours ("typically").
-
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html
-"""
-MOST_LOOKS: Final = 100
-"""At a tier's pace: 50 minutes, 25 hours, 100 hours. What is not there then, S3 has forgotten."""
 
 _AGAIN_S: Final = 1  # the time of the invocation ran out: there is more to do at once
 _LATER_S: Final = 60  # S3 is busy
@@ -159,8 +151,7 @@ class Restorer(msgspec.Struct, frozen=True):
         copy = self._head(key)
         if isinstance(copy, Refusal):
             return copy
-        lasts = copy.until is None or copy.until - now > _patience(request.restore_tier)
-        if copy.in_progress or (copy.is_readable and lasts):
+        if copy.in_progress or copy.lasts(now, request.restore_tier):
             return None
         if copy.storage_class == "DEEP_ARCHIVE" and request.restore_tier == "Expedited":
             return Refusal("S3 does not restore DEEP_ARCHIVE by 'Expedited'; ask for 'Standard' or 'Bulk'")
@@ -185,17 +176,13 @@ def _refusal(error: ClientError) -> Refusal:
     return Refusal(f"{error_code(error)} {error.response['Error'].get('Message', '')}".strip())
 
 
-def _patience(tier: Tier) -> timedelta:
-    return timedelta(seconds=WAIT_S[tier] * MOST_LOOKS)
-
-
 def _answer(plan: Plan, done: Restoring, wait_s: int) -> dict[str, int]:
     return {"waiting": plan.frozen - done.restored, "restored": done.restored, "wait_s": wait_s}
 
 
 def _is_overdue(plan: Plan, done: Restoring, now: datetime) -> bool:
     since = now - datetime.fromisoformat(done.requested_at)
-    return done.restored < plan.frozen and since > _patience(plan.request.restore_tier)
+    return done.restored < plan.frozen and since > patience(plan.request.restore_tier)
 
 
 def _overdue(plan: Plan, done: Restoring, waiting: list[str]) -> str:
@@ -205,6 +192,6 @@ def _overdue(plan: Plan, done: Restoring, waiting: list[str]) -> str:
     )
     return (
         f"{plan.frozen - done.restored} of the {plan.frozen} frozen objects of run {plan.run_id} are not restored, "
-        f"{_patience(tier)} after they were asked for by '{tier}': S3 {what}. Start the execution with the same input "
+        f"{patience(tier)} after they were asked for by '{tier}': S3 {what}. Start the execution with the same input "
         "again, which waits for them once more, or ask for another 'restore.tier'."
     )

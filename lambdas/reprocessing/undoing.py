@@ -114,7 +114,7 @@ class Undoer:
             return read_plan(self._store, run_id)
         except ResultMissing:
             raise InvalidInput(
-                f"undo: {shown(run_id)} is no run of reprocess. Write the name of one that `python -m ops runs` lists."
+                f"undo: {shown(run_id)} is no run of reprocess. Write the name of one: `python -m ops runs` lists them."
             ) from None
 
     def _done(self, plan: Plan) -> Undone | None:

@@ -124,6 +124,7 @@ def test_the_settings_file_of_an_environment_is_such_a_file() -> None:
         ("rules.json", "[]", "has no metrics with thresholds"),
         ("rules.toml", "metrics = 3", "has no metrics with thresholds"),
         ("rules.toml", "[heat]", "has no metrics with thresholds"),
+        ("rules.toml", "[[metrics.heat.threshold]]\nabove = 90", "has no metrics with thresholds"),
     ],
 )
 def test_a_file_without_thresholds_is_refused_in_a_sentence(tmp_path: Path, name: str, text: str, message: str) -> None:

@@ -119,9 +119,18 @@ def test_of_many_failed_tasks_some_are_named_and_all_are_counted() -> None:
 def test_a_failure_without_an_error_of_ours_names_both_ways_on() -> None:
     said = failure(States(status="TIMED_OUT"))
 
-    assert "TIMED_OUT" in said
+    assert "The run the-run ran out of time." in said
     assert f"redrive-execution --execution-arn {ARN}" in said
     assert "python -m ops compact --follow\n" in said
+
+
+def test_a_run_that_somebody_stopped_is_not_said_to_have_failed_nor_to_be_lost() -> None:
+    said = failure(States(status="ABORTED")).splitlines()
+
+    assert said[0] == "The run the-run was stopped."
+    assert said[-4].startswith("What it has published stays.")
+    assert said[-3] == "  python -m ops compact --follow"
+    assert said[-2] == f"  aws stepfunctions redrive-execution --execution-arn {ARN}"
 
 
 def test_a_failure_that_a_redrive_cannot_mend_names_a_new_run_alone() -> None:

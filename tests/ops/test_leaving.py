@@ -81,12 +81,12 @@ def test_a_run_that_is_come_back_to_is_followed_to_its_end(machine: str, capsys:
     assert (answer["run_id"], answer["status"], answer["tasks"]) == ("again", "SUCCEEDED", 0)
 
 
-def test_a_run_that_somebody_stopped_is_told_as_failed(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_somebody_stopped_is_told_as_stopped(machine: str, capsys: pytest.CaptureFixture[str]) -> None:
     client("stepfunctions").stop_execution(executionArn=started(machine, "stopped", 600), error="Enough", cause="Stop.")
 
     assert main(["compact", "--follow", "stopped"]) == 1
 
-    assert "The run stopped failed. Enough: Stop." in capsys.readouterr().err
+    assert "The run stopped was stopped. Enough: Stop." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

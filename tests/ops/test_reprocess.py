@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ops.__main__ import main
+from reprocessing.manifests import ledger_key, report_key
 from tests.lake import Lake, client
 from tests.ops.reprocessed import ANSWER, REPORT
 
@@ -70,10 +71,22 @@ def test_people_are_told_what_has_changed_where_the_report_is_and_how_to_take_it
         "24 items written, 2,300 already right, 1 newer there, 65 past their time",
         "4 objects, 9.0 kB, up to 12 h 0 min, about $0.0011; 1 cannot be restored by this tier",
         "about $0.0123",
-        "s3://processed/runs/reprocess/first/report.html",
+        "The report is s3://processed/runs/reprocess/first/report.html  To open it:  python -m ops reprocess --follow ",
         "To take it back:  python -m ops reprocess --undo first",
     ):
         assert text in told
+
+
+def test_nothing_that_is_to_be_copied_is_cut_off_in_a_narrow_window(
+    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+
+    assert main(shlex.split(RANGE)) == 0
+
+    told = capsys.readouterr().out
+    assert f"The report is {ANSWER['page']}  " in told
+    assert "…" not in told
 
 
 def test_a_refused_run_names_the_error_the_report_and_the_same_command_again(
@@ -98,6 +111,33 @@ def test_a_run_is_undone_and_what_was_put_back_is_told(
     assert "left as it is" in told
 
 
+def test_a_run_that_was_undone_before_is_said_to_be_so(
+    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = {"by": "bob", "note": "", "at": "2026-11-21T09:00:00+00:00", "execution": "earlier", "snapshot_id": "8"}
+    lake_with_runs.store.write(ledger_key("first"), json.dumps({"undone": taken}).encode())
+
+    assert main(["reprocess", "--undo", "first"]) == 0
+
+    assert "undone already, 2026-11-21 09:00" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changed", "so"),
+    [(10, "Nothing was changed. To do it:"), (0, "No reading of the table would change. To do it nonetheless:")],
+)
+def test_a_dry_run_ends_with_whether_it_is_worth_to_be_applied(
+    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str], changed: int, so: str
+) -> None:
+    readings = REPORT["readings"] | {"changed": changed, "added": 0, "vanished": 0}
+    report = REPORT | {"mode": "dry_run", "outcome": "looked", "readings": readings}
+    lake_with_runs.store.write(report_key("first"), json.dumps(report).encode())
+
+    assert main(shlex.split(RANGE)) == 0
+
+    assert f"{so}  python -m ops {RANGE} --apply --note WHY\n" in capsys.readouterr().out
+
+
 def test_the_report_is_opened_in_a_browser(
     lake_with_runs: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,8 +156,9 @@ def test_the_report_is_opened_in_a_browser(
         ("reprocess", "--from: missing. Write a time like"),
         ("reprocess --from soon", "--from: 'soon' is not an ISO-8601 time"),
         ("reprocess --from 2026-04-01 --to 2026-03-01", "--from: .* is not before 'to'"),
-        (f"{RANGE} --apply", "--note: nothing does not say it"),
+        (f"{RANGE} --apply", "--note: missing. Write why the run is made"),
         (f"{RANGE} --devices 'press 7'", "--devices: 'press 7' can be no device"),
+        (f"{RANGE} --devices 'press-[12'", r"--devices: 'press-\[12' can be no device"),
         (f"{RANGE} --source attic", "--source: 'attic' is unknown. Write one of archive, quarantine"),
         (f"{RANGE} --reasons not_json", "--reasons: only records of the quarantine have one"),
         (f"{RANGE} --targets attic", "--targets: 'attic' is unknown"),

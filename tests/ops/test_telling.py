@@ -9,6 +9,8 @@ from rich.console import Console, RenderableType
 
 from ops import compact, last_runs, optimize, status
 from ops.partitions import Partition, worth_showing
+from ops.reprocess_report import did, show_report
+from tests.ops.reprocessed import ANSWER, REPORT, UNDONE
 
 COMPACT_DRY_RUN = {
     "tasks": 3,
@@ -226,3 +228,25 @@ def test_a_run_that_goes_on_has_no_end_and_did_nothing_yet() -> None:
     run = last_runs.run_of(item | {"stopDate": None})
 
     assert (run["started_at"], run["seconds"], run["did"]) == ("2026-11-21T09:00:00+00:00", None, None)
+
+
+def test_a_back_test_shows_what_was_tried_so_that_a_misspelt_metric_is_seen() -> None:
+    rules = {"vibraton": [{"severity": "critical", "above": 0.05, "below": None}], "temperature": []}
+    report = REPORT | {"mode": "backtest", "outcome": "looked", "request": REPORT["request"] | {"rules": rules}}
+
+    told = printed(show_report(report))
+
+    assert "vibraton above 0.05 (critical); temperature without a threshold" in told
+    assert "when applied" not in told
+
+
+def test_devices_that_have_no_readings_are_not_told_as_unchanged() -> None:
+    readings = REPORT["readings"] | dict.fromkeys(("before", "after", "changed", "added", "vanished"), 0)
+
+    assert "none of the range and devices" in printed(show_report(REPORT | {"readings": readings}))
+
+
+def test_a_line_about_a_run_says_whether_it_was_applied_and_which_one_was_undone() -> None:
+    assert did(ANSWER) == "applied: 10 changed, 14 added, 4 gone"
+    assert did(ANSWER | {"mode": "dry_run", "outcome": "looked"}).startswith("dry run: 10 changed")
+    assert did(UNDONE).startswith("undid first: 2,390 rows")

@@ -31,6 +31,7 @@ from plan_merge import handler as plan_merge
 from plan_reprocess import handler as plan_reprocess
 from report_reprocess import handler as report_reprocess
 from reprocessing.fingerprint import fingerprint
+from reprocessing.frozen import MOST_LOOKS, WAIT_S
 from reprocessing.manifests import (
     Committed,
     DecodedObject,
@@ -42,7 +43,6 @@ from reprocessing.manifests import (
     tasks_key,
 )
 from reprocessing.report import Report
-from reprocessing.restoring import MOST_LOOKS, WAIT_S
 from restore_objects import handler as restore_objects
 from tests.glacier import glacier_lake
 from tests.lake import HOUR, Lake

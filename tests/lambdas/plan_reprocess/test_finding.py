@@ -162,6 +162,20 @@ def test_frozen_objects_are_told_apart_and_restored_copies_are_used(planning: Pl
         assert one.deep_bytes == sizes["deep"]
 
 
+def test_a_copy_that_may_be_gone_before_it_is_read_is_restored_again_but_read_by_a_dry_run(planning: Planning) -> None:
+    lake = planning.lake
+    for name, left in {"ends": timedelta(hours=25), "lasts": timedelta(hours=25, seconds=1)}.items():
+        until = f'ongoing-request="false", expiry-date="{lake.s3.now + left:%a, %d %b %Y %H:%M:%S GMT}"'
+        lake.s3.freeze(lake.raw, arrive(lake, name), restore=until)
+    lake.run("c")
+
+    planning.plan()
+    planning.plan(asked(mode="dry_run"), "look")
+
+    assert planning.frozen() == ["ends"]
+    assert planning.names("look") == ["ends", "lasts"]
+
+
 def set_aside(lake: Lake, reason: str, day: str, name: str) -> None:
     key = f"quarantine/reason={reason}/{day}/{name}.jsonl.gz"
     lake.s3.put_object(Bucket=lake.processed, Key=key, Body=b"lines")

@@ -12,11 +12,19 @@ from compaction.errors import InvalidInput
 from compaction.hours import hour_prefix
 from reprocessing import drafting
 from reprocessing.errors import RangeHeld
-from reprocessing.manifests import STAGING_PREFIX, claim_key, plan_key, report_key
+from reprocessing.manifests import (
+    RUN_ID_PROPERTY,
+    STAGING_PREFIX,
+    Committed,
+    claim_key,
+    committed_key,
+    plan_key,
+    report_key,
+)
 from reprocessing.request import Scope
 from sensors.settings import Limits
 from tests import faults
-from tests.lake import HOUR, Lake, in_memory
+from tests.lake import HOUR, Lake, in_memory, reading
 from tests.lambdas.plan_reprocess.conftest import DAY_MS, SETTINGS, TODAY, Planning, asked
 from tests.lambdas.plan_reprocess.test_finding import arrive
 from tests.memory_aws import Effects, MemoryS3, Stored
@@ -186,6 +194,24 @@ def test_a_finished_run_is_not_carried_on(planning: Planning) -> None:
 
     assert planning.answer(LOOK, "second")["run_id"] == "second"
     assert planning.answer(LOOK, "third")["run_id"] == "second"
+
+
+def test_a_published_run_is_carried_on_unless_a_rollback_took_its_snapshot_out(planning: Planning) -> None:
+    lake = planning.lake
+    lake.put("a", [reading("pump-1")])
+    lake.run("compaction")
+    before = lake.table().metadata.current_snapshot_id
+    planning.answer(asked())
+    planning.states.set("run", "FAILED")
+    snapshot_id = lake.lake_table().extend(lake.table(), [], {RUN_ID_PROPERTY: "run"})
+    committed = Committed("run", "01", str(before), str(snapshot_id), 0, 0, 0, 0, {})
+    lake.store.write(committed_key("run"), msgspec.json.encode(committed))
+
+    assert planning.answer(asked(), "second")["run_id"] == "run"
+
+    planning.states.set("second", "FAILED")
+    lake.table().manage_snapshots().rollback_to_snapshot(before).commit()
+    assert planning.answer(asked(), "third")["run_id"] == "third"
 
 
 def test_by_other_rules_another_run_begins(planning: Planning) -> None:

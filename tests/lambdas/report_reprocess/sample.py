@@ -54,7 +54,18 @@ def report(**changes: Any) -> Report:
         "snapshot_before": "5541212345678901234",
         "snapshot_id": "8812345678901234567",
         "refused": None,
-        "found": Found(1512, 73_400_320, 3, 17, 2, 1, 4_200_000, ("raw-data/year=2026/month=11/day=21/hour=09/a.gz",)),
+        "found": Found(
+            1512,
+            73_400_320,
+            3,
+            17,
+            2,
+            1,
+            4_200_000,
+            ("raw-data/year=2026/month=11/day=21/hour=09/a.gz",),
+            ("raw-data/late.gz",),
+            240,
+        ),
         "records": Records(604_800, 604_100, 420, 280, 0, {"bad_metric": 280}, 12, 3),
         "readings": Readings(604_000, 12, 604_100, 403_900, 200_000, 200, 100, 5, {"quarantined: bad_metric": 100}),
         "days": tuple(Day(f"2026-11-{21 + number}", 86_300, 86_400, 28_000 + number) for number in range(7)),
@@ -83,7 +94,7 @@ def back_test() -> Report:
 
 def refused() -> Report:
     """A run that would have ended with fewer readings."""
-    cause = "The range has 604000 readings and would have 603900, 100 fewer. " + "Nothing is published. " * 10
+    cause = "The range has 604000 readings and would have 603900; 100 would be lost. " + "Nothing is published. " * 10
     return report(outcome="refused", snapshot_id=None, hot=None, refused=Refusal("FewerReadings", cause))
 
 

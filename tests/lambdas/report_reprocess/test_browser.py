@@ -20,6 +20,14 @@ PAGES = {
     "refused": render(sample.refused(), sample.curves("d" * 128), sample.UNITS),
 }
 
+SCREENS: tuple[tuple[int, Literal["light", "dark"]], ...] = (
+    (1280, "light"),
+    (1280, "dark"),
+    (360, "light"),
+    (360, "dark"),
+)
+GROUND = "getComputedStyle(document.body).backgroundColor"
+
 FAINT = """(() => {
   const light = (rgb) => {
     const parts = rgb.match(/[\\d.]+/g).map(Number).slice(0, 3).map((part) => part / 255);
@@ -59,22 +67,20 @@ def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
         yield opened
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("page", PAGES)
 def test_the_page_is_read_on_any_screen_light_and_dark_and_asks_for_nothing(
-    tab: Tab, tmp_path: Path, page: str, scheme: Literal["light", "dark"], width: int
+    tab: Tab, tmp_path: Path, page: str
 ) -> None:
     file = tmp_path / "report.html"
     file.write_text(PAGES[page], encoding="utf-8")
 
-    tab.show(file, width, scheme)
-
+    tab.show(file, 1280, "light")
     tab.value("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    assert tab.value("innerWidth") == width
     assert tab.value("document.documentElement.innerText.length") > 2000
-    assert tab.value(WIDE) == []
-    assert tab.value(FAINT) == []
+    for width, scheme in SCREENS:
+        tab.look(width, scheme)
+        assert tab.value("innerWidth") == width
+        assert (tab.value(WIDE), tab.value(FAINT)) == ([], []), (width, scheme)
     assert [sent["request"]["url"] for sent in tab.of("Network.requestWillBeSent")] == [file.as_uri()]
     assert tab.of("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown") == []
 
@@ -82,12 +88,11 @@ def test_the_page_is_read_on_any_screen_light_and_dark_and_asks_for_nothing(
 def test_the_two_schemes_differ(tab: Tab, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text(PAGES["applied"], encoding="utf-8")
-    grounds = []
-    for scheme in ("light", "dark"):
-        tab.show(file, 1280, scheme)
-        grounds.append(tab.value("getComputedStyle(document.body).backgroundColor"))
+    tab.show(file, 1280, "light")
+    light = tab.value(GROUND)
+    tab.look(1280, "dark")
 
-    assert grounds == ["rgb(246, 247, 249)", "rgb(16, 20, 27)"]
+    assert (light, tab.value(GROUND)) == ("rgb(246, 247, 249)", "rgb(16, 20, 27)")
 
 
 def test_what_is_too_wide_or_too_faint_would_be_found(tab: Tab, tmp_path: Path) -> None:

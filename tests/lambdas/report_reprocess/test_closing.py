@@ -1,5 +1,6 @@
 """The end of a run: what its report says, and what is done besides, whatever comes in between."""
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -24,7 +25,7 @@ from reprocessing.manifests import (
 )
 from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
 from sensors.settings import Limits, Threshold
-from tests.lake import AT, Lake, reading
+from tests.lake import AT, HOUR, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
 from tests.lambdas.reprocessing import decodes
 from tests.lambdas.reprocessing.harness import request
@@ -123,6 +124,20 @@ def test_a_run_that_was_undone_before_its_report_stays_so(memory_lake: Lake) -> 
     assert (entry.outcome, entry.undone) == ("undone", report.taken_back)
     assert entry.undone is not None
     assert (entry.undone.by, entry.undone.note) == ("me", "a mistake")
+
+
+def test_readings_of_objects_beyond_the_hours_of_the_range_are_counted_and_the_objects_named(
+    memory_lake: Lake,
+) -> None:
+    store(memory_lake, [200.0], [20.0])
+    key = memory_lake.put("pump-2", [reading("pump-2"), reading("pump-2", AT + 1)], HOUR - timedelta(days=3))
+    memory_lake.run("late")
+    run = Run(memory_lake)
+    run.run()
+
+    found = close(run).found
+
+    assert (found.outside, found.outside_objects, found.outside_readings) == (1, (key,), 2)
 
 
 def test_what_the_hot_table_has_refused_is_named(memory_lake: Lake) -> None:

@@ -21,7 +21,7 @@ NO_MORE = Found(5, 5, 0, 0, 0, 0, 0)
 
 
 def request(**fields: Any) -> Request:
-    usual = {"source": "archive", "targets": ("table",), "mode": "apply", "max_rate": 77, "note": "a"}
+    usual: dict[str, Any] = {"source": "archive", "targets": ("table",), "mode": "apply", "max_rate": 77, "note": "a"}
     return Request(scope=Scope(0, 1500), restore_tier="Bulk", restore_days=3, **(usual | fields))
 
 
@@ -68,7 +68,7 @@ def test_a_dry_run_says_that_applying_it_would_be_refused() -> None:
     fewer = sample.report(request=DRY, readings=Readings(before=5, after=3, vanished=2), **LOOK)
     allowed = replace(fewer, request=replace(DRY, allow_fewer=True))
 
-    assert "would be refused: the range would end with 2 readings fewer" in next_steps(fewer)[0].sentence
+    assert "would be refused: 2 readings would be lost" in next_steps(fewer)[0].sentence
     assert "refused" not in "".join(step.sentence for step in next_steps(allowed))
 
 

@@ -114,6 +114,7 @@ def test_parts_of_a_millisecond_go_to_the_next_one():
         ({"devices": []}, r"devices: \[\] is not a list of something"),
         ({"devices": ["pump 1"]}, r"devices: 'pump 1' can be no device"),
         ({"devices": ["pump!1"]}, r"devices: 'pump!1' can be no device"),
+        ({"devices": ["pump-[12"]}, r"devices: 'pump-\[12' can be no device"),
         ({"devices": ["pump *"]}, r"devices: 'pump \*' can be no device"),
         ({"devices": [7]}, r"devices: 7 can be no device"),
         ({"devices": ["a"] * 1001}, r"devices: 1001 entries, 1000 at most\. Write globs"),
@@ -153,10 +154,10 @@ def test_parts_of_a_millisecond_go_to_the_next_one():
         ({"restore": "Bulk"}, r"restore: not an object\. Write an object of tier, days"),
         ({"restore": {"tier": "Slow"}}, r"restore\.tier: 'Slow' is unknown\. Write one of Expedited"),
         ({"restore": {"days": 0}}, r"restore\.days: 0 is out of bounds"),
-        ({"note": None}, r"note: nothing does not say it\. Write a text of 1 to 1,000"),
-        ({"note": "  "}, r"note: '  ' does not say it"),
-        ({"note": "x" * 1001}, r"note: 'xxx.*\.\.\. does not say it"),
-        ({"by": ""}, r"by: '' does not say it"),
+        ({"note": None}, r"note: missing\. Write why the run is made, in 1 to 1,000 characters"),
+        ({"note": "  "}, r"note: '  ' is no text for it\. Write one of 1 to 1,000"),
+        ({"note": "x" * 1001}, r"note: 'xxx.*\.\.\. is no text for it"),
+        ({"by": ""}, r"by: '' is no text for it"),
         ({"device": "a"}, r"device: unknown field\. Did you mean 'devices'\? Known are from, to"),
         ({"zzz": 1}, r"zzz: unknown field\. Known are from, to"),
     ],
@@ -202,9 +203,9 @@ def test_whatever_json_comes_in_is_a_request_or_a_sentence_about_a_field(value):
     assert not said or re.fullmatch(r"(?s)[^:]+: .{5,900}\.", said)
 
 
-def test_the_contract_names_every_field_there_is_and_no_other():
-    said = (Path(__file__).parents[3] / "docs" / "contracts.md").read_text(encoding="utf-8")
-    table = said.partition("What may be asked of `reprocess`")[2].partition("How a run of `reprocess` begins")[0]
+def test_the_guide_names_every_field_there_is_and_no_other():
+    said = (Path(__file__).parents[3] / "docs" / "reprocessing.md").read_text(encoding="utf-8")
+    table = said.partition("## What may be asked")[2].partition("## What a run does")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
 
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(FIELDS)

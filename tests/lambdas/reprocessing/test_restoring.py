@@ -10,10 +10,10 @@ from botocore.exceptions import ReadTimeoutError
 
 from compaction.manifests import PlannedObject
 from reprocessing.errors import RestoreRefused
-from reprocessing.frozen import Copy, copy_of
+from reprocessing.frozen import MOST_LOOKS, WAIT_S, Copy, copy_of
 from reprocessing.manifests import Plan, frozen_key, plan_key
 from reprocessing.request import Request, Scope, Tier
-from reprocessing.restoring import MOST_LOOKS, WAIT_S, Restorer
+from reprocessing.restoring import Restorer
 from tests.glacier import GlacierS3, glacier_lake
 from tests.lake import Lake
 
