@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from config.settings import load
+from config.settings import Settings, load
 from tests.lake import REGION, Lake, client
 
 ROOT = Path(__file__).parents[2]
@@ -37,10 +37,11 @@ class Deployment:
     Functions stay, with the processes that have loaded them; what a test sees of the others is made for it.
     """
 
-    def __init__(self, lake: Lake) -> None:
+    def __init__(self, lake: Lake, settings: Settings | None = None) -> None:
         self.lake = lake
+        self._settings = settings or load("local", {})
         self.name = f"sensorkeep-{lake.database}".replace("_", "-")
-        self.lake.metrics = tuple(load("local", {}).metrics)
+        self.lake.metrics = tuple(self._settings.metrics)
         self._tests = itertools.count(1)
         self._create_topic_and_stream()
         self.functions = {name: f"{name}-{lake.database}" for names in MACHINES.values() for name in names}
@@ -63,6 +64,11 @@ class Deployment:
                 ended(execution["executionArn"])
         client("dynamodb").delete_table(TableName=self.name)
         client("cloudformation").delete_stack(StackName=self.name)
+
+    def redeploy(self, settings: Settings) -> None:
+        """Bring the functions to other settings, as a deployment does."""
+        for function in self.functions.values():
+            client("lambda").update_function_code(FunctionName=function, ZipFile=_code(settings.model_dump_json()))
 
     def start(self, name: str, run_input: object, machine: str = "compact") -> dict[str, Any]:
         """Run a machine to its end."""
@@ -102,7 +108,7 @@ class Deployment:
             Handler=f"{name}.handler.handle",
             Role=self._role("lambda"),
             Timeout=60,
-            Code={"ZipFile": _code()},
+            Code={"ZipFile": _code(self._settings.model_dump_json())},
             Environment={
                 "Variables": {
                     "RAW_BUCKET": self.lake.raw,
@@ -187,11 +193,11 @@ def _policy(statement: dict[str, Any]) -> str:
 
 
 @functools.cache
-def _code() -> bytes:
+def _code(settings_json: str) -> bytes:
     """Our own packages and the settings; the embedded AWS lends functions the packages of this environment."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(path for kind in ("*.py", "*.html") for path in (ROOT / "lambdas").rglob(kind)):
             archive.write(path, path.relative_to(ROOT / "lambdas"))
-        archive.writestr("settings.json", json.dumps(load("local", {}).model_dump(mode="json")))
+        archive.writestr("settings.json", settings_json)
     return packed.getvalue()

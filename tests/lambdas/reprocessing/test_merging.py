@@ -233,6 +233,23 @@ def test_files_of_another_partitioning_become_files_of_that_of_the_settings(
     assert sum(result.changes.vanished for result in results) == 1
 
 
+def test_readings_of_a_day_are_compared_with_their_own_though_partitions_are_hours_now(
+    memory_lake: Lake, tmp_path: Path
+) -> None:
+    keys = [(name, AT_MS + hour * HOUR_MS) for name in "abc" for hour in range(3)]
+    old = [Row(*key, temperature=float(number)) for number, key in enumerate(keys)]
+    merges.add(memory_lake, "old", old, tmp_path)
+    memory_lake.partition_by = "hour"
+    run = Run(memory_lake, request(), tmp_path)
+    run.decode([old[0]._replace(temperature=7.0), *old[1:]])
+
+    (result,) = run.plan().merge()
+
+    changes = result.changes
+    assert (changes.same, changes.changed, changes.added, changes.vanished) == (8, 1, 0, 0)
+    assert changes.metrics == {"temperature": MetricChange(1, 0, 0, 7.0)}
+
+
 CUTS: list[list[Key]] = [
     [("b", 0)],
     [("a", AT_MS + 2), ("b", AT_MS + 1), ("b", AT_MS + 3)],
