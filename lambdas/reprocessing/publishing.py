@@ -30,7 +30,7 @@ from reprocessing.manifests import (
     missing_key,
     plan_key,
 )
-from reprocessing.resolving import mark
+from reprocessing.marks import mark
 from reprocessing.runs import decoded, read_plan
 from reprocessing.snapshots import published, undone
 from sensors.times import iso_ms
