@@ -3,15 +3,14 @@
 from collections.abc import Iterable
 
 NEW_RUN = "Start a new run"
+ANEW = f"{NEW_RUN}, of reprocess with --fresh"  # which otherwise carries on the one that cannot end well
 REDRIVE = "redrive this one"
 REPORT = "its report"
 
 ADVICE = {
     "InvalidInput": "Correct the input as the message says.",
-    "ObjectMissing": f"Find out what deleted from the archive. {NEW_RUN}, of reprocess with --fresh: it plans the "
-    "objects that are there now.",
-    "ObjectChanged": f"Find out what wrote to the archive. {NEW_RUN}, of reprocess with --fresh: it plans the objects "
-    "as they are now.",
+    "ObjectMissing": f"Find out what deleted from the archive. {ANEW}: it plans the objects that are there now.",
+    "ObjectChanged": f"Find out what wrote to the archive. {ANEW}: it plans the objects as they are now.",
     "ObjectArchived": f"Restore the object from Glacier (aws s3api restore-object), then {REDRIVE}.",
     "ObjectsAlreadyCommitted": f"Nothing to repair. {NEW_RUN}: it takes what is left.",
     "RunTooOld": f"Nothing was published, and files of this run may be deleted as orphans. {NEW_RUN}.",
@@ -25,10 +24,10 @@ ADVICE = {
     f"With a larger disk {REDRIVE}; smaller tasks are planned by a new run.",
     "UnbalancedError": "Nothing was published. Keep the archive objects of the task: they show a fault of the worker.",
     "CountsDoNotBalance": "Nothing was published. Keep the run's folder below runs/: it shows what does not add up. "
-    f"{NEW_RUN}.",
-    "ResultMissing": f"Nothing was published. {NEW_RUN}.",
-    "ResultMismatch": f"Nothing was published. {NEW_RUN}.",
-    "FileMismatch": f"Nothing was published. {NEW_RUN}.",
+    f"{ANEW}.",
+    "ResultMissing": f"Nothing was published. {ANEW}.",
+    "ResultMismatch": f"Nothing was published. {ANEW}.",
+    "FileMismatch": f"Nothing was published. {ANEW}.",
     "LedgerIncomplete": f"Bring back the plan that the message names, then {REDRIVE}.",
     "CommitConflict": f"Others write to the table. When they are done, {REDRIVE}.",
     "RangeHeld": f"When the run that the message names has ended, or you have stopped it, {REDRIVE}. {NEW_RUN} of the "

@@ -4,9 +4,10 @@ import argparse
 import json
 from collections.abc import Iterator
 
+from botocore.exceptions import ClientError
 from rich.console import Group, RenderableType
 
-from compaction.store import Store
+from compaction.store import Store, error_code
 from ops import executions
 from ops.errors import OpsError
 from ops.figures import age, count, facts, hour
@@ -16,6 +17,7 @@ from ops.running import Answer, Machine, tell
 from ops.stack import Stack, find
 
 _LIMIT, _MOST = 20, 1000
+_REFUSED = frozenset({"AccessDenied", "AccessDeniedException"})
 _LEDGER = {"compact": "ledger/runs/", "optimize": "ledger/optimize/", "reprocess": "ledger/reprocess/"}
 
 
@@ -41,19 +43,36 @@ def run(given: argparse.Namespace) -> int:
 def one(stack: Stack, name: str) -> Answer:
     """What is known of a run: its execution while Step Functions has it, its report and its line in the ledger.
 
-    A run that several executions have carried on has the name of the first. Raises OpsError when there is none.
+    A run that several executions have carried on has the name of the first. Machines whose runs the caller may not see
+    are left out. Raises OpsError when there is none.
     """
-    store = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"])
+    store, hidden = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"]), []
     for machine in MACHINES:
-        execution = _execution(stack, machine, name)
-        run_id = execution.get("run_id", name)
-        written = {
-            "report": _read(store, f"runs/{machine.command}/{run_id}/report.json"),
-            "ledger": _read(store, f"{_LEDGER[machine.command]}{run_id}.json"),
-        }
-        if execution or any(written.values()):
-            return {"machine": machine.command, "run_id": run_id, **execution, **written}
+        try:
+            found = _known(stack, store, machine, name)
+        except ClientError as error:
+            if error_code(error) not in _REFUSED:
+                raise
+            hidden.append(machine.command)
+        else:
+            if found is not None:
+                return found
+    if hidden:
+        raise OpsError(f"There is no run {name} that you may see. Those of {' and '.join(hidden)} you may not.")
     raise OpsError(f"There is no run {name}. The last ones: python -m ops runs")
+
+
+def _known(stack: Stack, store: Store, machine: Machine, name: str) -> Answer | None:
+    """What is known of a machine's run of this name; None when there is none. Raises ClientError if hidden."""
+    execution = _execution(stack, machine, name)
+    run_id = execution.get("run_id", name)
+    written = {
+        "report": _read(store, f"runs/{machine.command}/{run_id}/report.json"),
+        "ledger": _read(store, f"{_LEDGER[machine.command]}{run_id}.json"),
+    }
+    if not execution and not any(written.values()):
+        return None
+    return {"machine": machine.command, "run_id": run_id, **execution, **written}
 
 
 def _execution(stack: Stack, machine: Machine, name: str) -> Answer:
@@ -83,7 +102,8 @@ def _execution(stack: Stack, machine: Machine, name: str) -> Answer:
 
 
 def _read(store: Store, key: str) -> Answer | None:
-    found = store.read(key)
+    """What an object says. It is looked for by listing: S3 refuses an object that is not there to who lists in part."""
+    found = store.read(key) if key in store.keys(key) else None
     return None if found is None else json.loads(found)
 
 

@@ -11,6 +11,9 @@ from templates.shared.lake_machines import add_lake_machine, add_steps
 from templates.shared.naming import own_name
 from templates.shared.wiring import needs, offers
 
+_READ = (reprocessing.MANIFESTS, reprocessing.LEDGER)
+"""What whoever reprocesses may read: of each run its plan, progress and report, who wanted it and why."""
+
 
 def build(settings: Settings) -> Template:
     """Functions, state machine, policy; nothing starts it but a person."""
@@ -65,8 +68,8 @@ def _policy(settings: Settings, lake: Lake) -> iam_resources.ManagedPolicy:
             iam.allow(of_a_map, states.DescribeMapRun, states.ListExecutions),
             # the tasks of a map, to see why one failed
             iam.allow(iam.arn("states", f"execution:{name}/*"), states.DescribeExecution, states.GetExecutionHistory),
-            iam.allow(iam.objects_arn(lake.processed, reprocessing.MANIFESTS), s3.GetObject),
-            iam.list_keys(lake.processed, reprocessing.MANIFESTS.removesuffix("*")),
+            *(iam.allow(iam.objects_arn(lake.processed, keys), s3.GetObject) for keys in _READ),
+            iam.list_keys(lake.processed, *(keys.removesuffix("*") for keys in _READ)),
             iam.use_key(lake.key_arn, "s3", kms.Decrypt),
             # `python -m ops` finds the system among all stacks by its tag: a call that names none of them
             iam.allow(iam.ANY, cloudformation.DescribeStacks, cloudformation.ListStacks),

@@ -99,6 +99,15 @@ class Lake:
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         self.glue.create_database(DatabaseInput={"Name": self.database})
 
+    def clear(self) -> None:
+        """Empty the buckets, and forget the table."""
+        for bucket in (self.raw, self.processed):
+            store = Store(self.s3, bucket)
+            for key in list(store.keys("")):
+                store.delete(key)
+        for table in self.glue.get_tables(DatabaseName=self.database)["TableList"]:
+            self.glue.delete_table(DatabaseName=self.database, Name=table["Name"])
+
     @property
     def store(self) -> Store:
         return Store(self.s3, self.processed)

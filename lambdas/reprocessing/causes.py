@@ -15,6 +15,15 @@ MOVED = "moved"
 """The record is stored under another time or device, or outside the scope."""
 
 
+def lost(before: int, after: int, by_cause: Mapping[str, int]) -> int:
+    """How many readings nothing makes up for: as many fewer as there are, and at least those that are not found.
+
+    A reading that vanishes though its object is there was wrong; without its object it is gone for good, however many
+    others are new.
+    """
+    return max(before - after, by_cause.get(NOT_FOUND, 0))
+
+
 def causes(vanished: Mapping[str, int], missing: Iterable[str], decoded: Iterable[DecodedObject]) -> dict[str, int]:
     """The vanished readings, given by source object, by cause.
 

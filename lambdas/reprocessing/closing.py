@@ -26,12 +26,12 @@ from reprocessing.manifests import (
     page_key,
     report_key,
 )
+from reprocessing.marks import mark
 from reprocessing.new_alarms import alert_of, new_alarms
 from reprocessing.page import render
 from reprocessing.report import Alerts, Outcome, Refusal, Report, Written
 from reprocessing.reporting import Results, Sums
 from reprocessing.request import Scope
-from reprocessing.resolving import mark
 from reprocessing.runs import executions_of, read_plan
 from sensors.settings import FunctionSettings
 from sensors.times import from_text, iso_ms

@@ -75,7 +75,7 @@ def estimate(plan: Plan, settings: FunctionSettings, hot_rows: int) -> Estimate:
         return Estimate(0, 0.0, frozen)
     decode_s = plan.bytes / Yield().bytes_a_second
     worker_s = decode_s * (1 + _MERGED)
-    tasks = max(plan.tasks, math.ceil(plan.bytes / (settings.compaction.task_mb * 1_000_000)))
+    tasks = max(plan.tasks, math.ceil(plan.bytes / (settings.compaction.task_mb * 1_000_000)), 1)
     at_once = min(tasks, settings.reprocessing.concurrency)
     hot_s = hot_rows / plan.request.max_rate
     memory_gb = settings.compaction.worker_memory_mb / 1024

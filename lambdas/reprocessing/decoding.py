@@ -22,7 +22,7 @@ from compaction.rejects import Rejects
 from compaction.scratch import scratch_folder
 from compaction.sorting import SortedRows, by_source
 from compaction.store import Store
-from reprocessing.draining import Drain, Marks
+from reprocessing.draining import Drain
 from reprocessing.manifests import (
     DecodedObject,
     DecodeResult,
@@ -34,6 +34,7 @@ from reprocessing.manifests import (
     resolved_key,
     total,
 )
+from reprocessing.marks import Marks
 from reprocessing.request import Request, Scope
 from reprocessing.runs import plan_by
 from reprocessing.scope import mask

@@ -14,8 +14,7 @@ from compaction.columns import batch_of
 from compaction.errors import ObjectChanged
 from compaction.intake import Keep
 from compaction.lines import DAMAGE
-from compaction.store import Store
-from reprocessing.manifests import mark_key, resolved_prefix
+from reprocessing.marks import Marks
 from reprocessing.request import Request, Target
 from reprocessing.scope import has_device
 from sensors.decode import decode
@@ -26,26 +25,6 @@ from sensors.times import from_text
 
 _TARGETS: Final[dict[Source, Target]] = {"archive": "table", "stream": "hot"}
 _TOGETHER: Final = 1000  # readings that become one batch of rows
-
-
-class Marks:
-    """Which lines of a quarantine object other runs have resolved. Of each run's marks one is held at a time."""
-
-    def __init__(self, store: Store, quarantine_key: str, run_id: str) -> None:
-        own = mark_key(quarantine_key, run_id)
-        decoder = msgspec.json.Decoder(str)
-        keys = (key for key in store.keys(resolved_prefix(quarantine_key)) if key != own)
-        self._positions = [map(decoder.decode, store.lines(key) or ()) for key in keys]
-        self._next = [next(positions, None) for positions in self._positions]
-
-    def passes(self, position: str) -> bool:
-        """Whether the line is marked. To be asked of every line of the object, in the order in which they stand."""
-        marked = False
-        for number, positions in enumerate(self._positions):
-            if self._next[number] == position:
-                self._next[number] = next(positions, None)
-                marked = True
-        return marked
 
 
 class _Held(NamedTuple):

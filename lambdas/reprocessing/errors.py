@@ -23,7 +23,7 @@ class RulesChanged(CompactionError):  # noqa: N818
 
 
 class FewerReadings(CompactionError):  # noqa: N818
-    """The range would end with fewer readings than it has, and nobody has allowed that."""
+    """Readings of the range would be lost, and nobody has allowed that."""
 
 
 class CannotUndo(CompactionError):  # noqa: N818

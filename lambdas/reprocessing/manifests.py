@@ -163,8 +163,9 @@ class MergeGroup(msgspec.Struct, frozen=True):
     """Files of one partition that are merged: `old` of the table, `staged` decoded for the table, `hot` for the other.
 
     Rows of old files that are of the scope are replaced, all others kept, and so are those whose `source_object` is
-    one of `kept_sources`: what compaction has committed since the run was planned, and what is frozen in a dry run. Of
-    a run that drains the quarantine, nothing is replaced (`replaces` False). `metrics` are the new files' columns.
+    one of `kept_sources`: what compaction has committed since the run was planned, what is frozen in a dry run, and
+    what is of no failed task, where only those are done. Of a run that drains the quarantine, nothing is replaced
+    (`replaces` False). `metrics` are the new files' columns.
     """
 
     partition: str

@@ -1,10 +1,10 @@
 """What a person may want to do after a run: a sentence, and the input of the execution that does it."""
 
+import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
-
+from reprocessing.causes import lost
 from reprocessing.report import Report
 from reprocessing.request import Request
 from reprocessing.wording import count
@@ -54,10 +54,10 @@ def _after_looking(report: Report) -> Iterator[Step]:
     if not (differs or readings.before_duplicates or report.found.frozen or "hot" in request.targets):
         yield Step("There is nothing to apply: the range is as the rules and the decoder of now make it.")
         return
-    if readings.after < readings.before and not request.allow_fewer:
-        fewer = count(readings.before - readings.after, "reading")
+    gone = lost(readings.before, readings.after, readings.vanished_by)
+    if gone > 0 and not request.allow_fewer:
         yield Step(
-            f"Applied as it is, this would be refused: the range would end with {fewer} fewer. Mend what the causes "
+            f"Applied as it is, this would be refused: {count(gone, 'reading')} would be lost. Mend what the causes "
             'below say and look again; or, if it is as it should be, write "allow_fewer": true into the input.'
         )
     if report.found.frozen:
@@ -86,8 +86,8 @@ def _after_applying(report: Report) -> Iterator[Step]:
 
 def _after_refusal(report: Report) -> Iterator[Step]:
     yield Step(
-        "Table, quarantine and hot table are as they were. Mend what the causes below say, and start it again. If that "
-        "is how it should be, publish with fewer readings:",
+        "Table, quarantine and hot table are as they were. Mend the causes and start it again, or publish with fewer "
+        "readings:",
         run_input=_text(input_of(report.request, allow_fewer=True)),
     )
 
@@ -115,5 +115,5 @@ def _last(report: Report) -> str:
 
 def _text(run_input: dict[str, Any]) -> str:
     """JSON, a field a line."""
-    fields = (f'  "{name}": {msgspec.json.encode(value).decode()}' for name, value in run_input.items())
+    fields = (f'  "{name}": {json.dumps(value, ensure_ascii=False)}' for name, value in run_input.items())
     return "{\n" + ",\n".join(fields) + "\n}"

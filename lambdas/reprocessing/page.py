@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from reprocessing import drawing, wording
+from reprocessing.causes import lost
 from reprocessing.curves import Curves
 from reprocessing.manifests import MetricChange
 from reprocessing.next_steps import next_steps
@@ -58,8 +59,8 @@ def headline(report: Report) -> str:
     if report.outcome == "undone":
         return "Taken back: the table is as it was before this run."
     if report.outcome == "refused":
-        fewer = number(readings.before - readings.after)
-        return f"Refused, nothing was published: of {count(readings.before, 'reading')}, {fewer} would be lost."
+        gone = number(lost(readings.before, readings.after, readings.vanished_by))
+        return f"Refused, nothing was published: of {count(readings.before, 'reading')}, {gone} would be lost."
     if given is not None:
         now = number(report.alarms_after.total)
         return f"Back-test: {count(given.total, 'alarm')} by the given rules, {now} by those of now."
@@ -67,14 +68,20 @@ def headline(report: Report) -> str:
 
 
 def _did(report: Report) -> str:
-    """`of 5 readings, 2 would be changed, 1 would be added`."""
-    readings = report.readings
+    """`of 5 readings, 2 would be changed, 1 would be added`; without any before, `1 reading would be added`."""
+    readings, hot = report.readings, report.hot
+    if "table" not in report.request.targets:
+        if hot is None:
+            return f"{count(report.records.for_hot, 'reading')} would be compared with the hot table"
+        return f"{count(hot.written, 'item')} of the hot table written, {number(hot.unchanged)} were right"
     numbers = (("changed", readings.changed), ("added", readings.added), ("gone", readings.vanished))
     would = "" if report.outcome == "applied" else "would be "
-    told = ", ".join(f"{number(many)} {would}{word}" for word, many in numbers if many)
-    if not readings.before:
-        return f"there were no readings, {told}" if told else "there are no readings in this range"
-    return f"of {count(readings.before, 'reading')}, {told or 'none differs'}"
+    if readings.before:
+        told = ", ".join(f"{number(many)} {would}{word}" for word, many in numbers if many)
+        return f"of {count(readings.before, 'reading')}, {told or 'none differs'}"
+    if readings.added:
+        return f"{count(readings.added, 'reading')} {would}added"
+    return "there is nothing to do in this range"
 
 
 def _differing(change: MetricChange) -> int:

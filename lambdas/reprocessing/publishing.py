@@ -17,7 +17,7 @@ from compaction.runs import Snapshot
 from compaction.store import Store
 from optimization.errors import FilesReplaced
 from optimization.live import entries, live_files, refuse_partitioning
-from reprocessing.causes import causes
+from reprocessing.causes import causes, lost
 from reprocessing.checking import Merged, verify_decoded, verify_merged
 from reprocessing.errors import FewerReadings
 from reprocessing.manifests import (
@@ -30,7 +30,7 @@ from reprocessing.manifests import (
     missing_key,
     plan_key,
 )
-from reprocessing.resolving import mark
+from reprocessing.marks import mark
 from reprocessing.runs import decoded, read_plan
 from reprocessing.snapshots import published, undone
 from sensors.times import iso_ms
@@ -163,12 +163,12 @@ class Publisher:
 
 
 def _refuse_fewer(plan: Plan, merged: Merged, answer: Committed) -> None:
-    if merged.after >= merged.before or plan.request.allow_fewer:
+    gone = lost(merged.before, merged.after, answer.fewer_by)
+    if gone <= 0 or plan.request.allow_fewer:
         return
     said = ", ".join(f"{count:,} {cause}" for cause, count in answer.fewer_by.items())
-    fewer = merged.before - merged.after
     raise FewerReadings(
-        f"The range has {merged.before:,} readings and would have {merged.after:,}, {fewer:,} fewer. "
+        f"The range has {merged.before:,} readings and would have {merged.after:,}; {gone:,} would be lost. "
         f"Readings that would be gone, by cause: {said}. Nothing is published. Look at the quarantine and the report; "
         'if it is as it should be, start again with "allow_fewer": true.'
     )

@@ -32,7 +32,7 @@ from reprocessing.manifests import (
     ledger_key,
     undone_key,
 )
-from reprocessing.resolving import unmark
+from reprocessing.marks import unmark
 from reprocessing.reverting import Swap, instead, refuse_others, swap_of
 from reprocessing.runs import decoded, executions_of, read_plan
 from reprocessing.snapshots import published, undone

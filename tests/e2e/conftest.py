@@ -23,16 +23,18 @@ REFERENCE = (
     "test_tags",
 )
 """One worker takes these, in this order: fleets send to systems of their own while the AWS CLI deploys the others."""
+TOGETHER = {"reference": REFERENCE, "reprocessing": ("test_reprocess", "test_reprocess_policy")}
+"""Files that one worker takes, those of the reprocessing since each of its functions takes seconds to load."""
 LONG = (*REFERENCE, "test_demo", "test_least_privilege", "test_stack_life", "test_monitoring")
 """What takes longest comes first, or one worker is left alone with it in the end."""
 
 
 class Sharing(LoadScopeScheduling):
-    """Shares files out to the workers, those of REFERENCE as one."""
+    """Shares files out to the workers, those of TOGETHER as one."""
 
     def _split_scope(self, nodeid: str) -> str:
         name = Path(nodeid.partition("::")[0]).stem
-        return "reference" if name in REFERENCE else name
+        return next((scope for scope, names in TOGETHER.items() if name in names), name)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing:

@@ -19,6 +19,7 @@ from local import process
 from tests.e2e.least_privilege.cases import Privilege, enforced, exempt, roles, settings
 from tests.e2e.least_privilege.functions import PLANNED, REFUSED, WRITTEN, Functions, new_run_id
 from tests.e2e.least_privilege.reprocessing import Reprocessing
+from tests.e2e.least_privilege.saving import Saved, Stores
 from tests.e2e.least_privilege.services import Services
 from tests.e2e.plant import Plant
 
@@ -42,36 +43,37 @@ Uses = dict[str, Callable[[Privilege | None], Use]]
 def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uses]:
     functions = Functions(outputs)
     reprocessing = Reprocessing(outputs, functions)
+    step = Steps(functions, Stores(outputs)).use
     services = Services(running, outputs, functions, Plant(running, outputs, tmp_path_factory.mktemp("least")))
     with services.without_retries():
         yield {
             "ArchiveDeliveryRole": watched(services.archive),
-            "CommitReprocessRole": prepared(reprocessing.before_commit, reprocessing.commit),
+            "CommitReprocessRole": step(reprocessing.before_commit, reprocessing.commit),
             "CommitRewriteRole": lambda _: commit_rewrite(functions),
             "CommitTableRole": functools.partial(commit, functions),
             "CompactRole": lambda _: services.run,
-            "DecodeObjectsRole": prepared(reprocessing.before_decode, reprocessing.decode),
+            "DecodeObjectsRole": step(reprocessing.before_decode, reprocessing.decode),
             "ExpireSnapshotsRole": lambda _: expire(functions),
-            "MergeReadingsRole": prepared(reprocessing.before_merge, reprocessing.merge),
+            "MergeReadingsRole": step(reprocessing.before_merge, reprocessing.merge),
             "OptimizeRole": lambda _: run_upkeep(functions, services),
             "PlanCompactionRole": lambda _: plan(functions),
-            "PlanMergeRole": prepared(reprocessing.before_plan_merge, reprocessing.plan_merge),
+            "PlanMergeRole": step(reprocessing.before_plan_merge, reprocessing.plan_merge),
             "PlanOptimizationRole": lambda _: plan_upkeep(functions),
-            "PlanReprocessRole": prepared(
+            "PlanReprocessRole": step(
                 reprocessing.before_plan, lambda run_input: reprocessing.plan(new_run_id(), run_input)
             ),
             "ProcessReadingsRole": functools.partial(process_readings, functions),
             "ProvisioningRole": lambda _: services.provision,
-            "ReportReprocessRole": prepared(reprocessing.before_report, reprocessing.report),
+            "ReportReprocessRole": step(reprocessing.before_report, reprocessing.report),
             "ReprocessRole": lambda _: run_reprocessing(functions, services, reprocessing),
-            "RestoreObjectsRole": prepared(reprocessing.before_restore, reprocessing.restore),
+            "RestoreObjectsRole": step(reprocessing.before_restore, reprocessing.restore),
             "RewriteParquetRole": lambda _: rewrite(functions),
             "ScheduleRole": watched(services.schedule),
             "StartRunRole": functools.partial(start, services),
             "SweepOrphansRole": lambda _: sweep(functions),
             "TopicRuleRole": watched(services.publish),
-            "UndoReprocessRole": prepared(reprocessing.before_undo, reprocessing.undo),
-            "WriteHotTableRole": prepared(reprocessing.before_hot, reprocessing.write_hot),
+            "UndoReprocessRole": step(reprocessing.before_undo, reprocessing.undo),
+            "WriteHotTableRole": step(reprocessing.before_hot, reprocessing.write_hot),
             "WriteParquetRole": lambda _: write(functions),
         }
 
@@ -81,14 +83,24 @@ def watched(use: Callable[[str], str]) -> Callable[[Privilege | None], Use]:
     return lambda missing: functools.partial(use, missing.action if missing else "")
 
 
-def prepared(before: Callable[[], T], step: Callable[[T], str]) -> Callable[[Privilege | None], Use]:
-    """A use of a step, after all that comes before it."""
+class Steps:
+    """Uses of single steps. What comes before a step is done once, and is there again for every case that follows."""
 
-    def prepare(_: Privilege | None) -> Use:
-        given = before()
-        return lambda: step(given)
+    def __init__(self, functions: Functions, stores: Stores) -> None:
+        self._functions, self._stores = functions, stores
 
-    return prepare
+    def use(self, before: Callable[[], T], step: Callable[[T], str]) -> Callable[[Privilege | None], Use]:
+        kept: list[tuple[T, Saved]] = []
+
+        def prepare(_: Privilege | None) -> Use:
+            if kept:
+                self._functions.begin_anew()
+                self._stores.put_back(kept[0][1])
+            else:
+                kept.append((before(), self._stores.save()))
+            return lambda: step(kept[0][0])
+
+        return prepare
 
 
 def process_readings(functions: Functions, missing: Privilege | None) -> Use:

@@ -1,20 +1,30 @@
 """Who has the policy of the reprocessing may start, watch, stop and read it, and nothing else of the system."""
 
+import gzip
 import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from compaction.hours import hour_prefix
+from config import settings as config
+from local import up
+from ops.__main__ import main
 from tests.e2e.resources import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("running")]
 
 REPORT = "runs/reprocess/policy/report.json"
 REFUSED = {"AccessDenied", "AccessDeniedException", "AuthorizationError", "403", "UnauthorizedOperation"}
+
+HOUR = datetime(2024, 2, 5, 6, tzinfo=UTC)
+"""An hour that no other test has readings of."""
 
 Outputs = dict[str, str]
 Call = Callable[[boto3.Session, Outputs], object]
@@ -33,6 +43,23 @@ def person(outputs: Outputs) -> Iterator[boto3.Session]:
     iam.delete_access_key(UserName=name, AccessKeyId=key["AccessKeyId"])
     iam.detach_user_policy(UserName=name, PolicyArn=outputs["ReprocessPolicyArn"])
     iam.delete_user(UserName=name)
+
+
+@pytest.fixture
+def reading_of_the_hour(outputs: Outputs) -> Iterator[None]:
+    """A press's only reading of the hour, in the archive."""
+    record = {"device_id": "press-1", "timestamp": HOUR.timestamp(), "topic_device_id": "press-1", "temperature": 20.5}
+    s3, place = boto3.client("s3"), {"Bucket": outputs["RawBucketName"], "Key": f"{hour_prefix(HOUR)}press.gz"}
+    s3.put_object(**place, Body=gzip.compress(json.dumps(record).encode() + b"\n"))
+    yield
+    s3.delete_object(**place)
+
+
+def ops(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    """What the command line answers to a program."""
+    main([*arguments, "--stack", config.load(up.ENVIRONMENT).stack_name, "--json"])
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
 
 
 def start(session: boto3.Session, outputs: Outputs) -> str:
@@ -79,6 +106,26 @@ def test_a_person_with_the_policy_reads_reports_and_finds_the_system(person: bot
     stacks = person.client("cloudformation").describe_stacks()["Stacks"]
     found = {output["OutputValue"] for stack in stacks for output in stack.get("Outputs", [])}
     assert outputs["ReprocessStateMachineArn"] in found
+
+
+@pytest.mark.usefixtures("reading_of_the_hour")
+def test_a_person_with_the_policy_reprocesses_with_the_command_line_and_looks_at_the_run(
+    person: boto3.Session, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    credentials = person.get_credentials()
+    assert credentials is not None
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", credentials.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", credentials.secret_key)
+
+    tried = ops(capsys, "reprocess", "--from", "2024-02-05T06:00Z", "--to", "2024-02-05T07:00Z")
+    shown = ops(capsys, "runs", tried["run_id"])
+
+    assert (tried["outcome"], tried["found"]["objects"]) == ("looked", 1)
+    assert (shown["machine"], shown["status"]) == ("reprocess", "SUCCEEDED")
+    assert shown["report"]["readings"] == tried["readings"]
+    assert shown["ledger"]["by"] == person.client("sts").get_caller_identity()["Arn"]
+    hidden = "There is no run nobody that you may see. Those of compact and optimize you may not."
+    assert ops(capsys, "runs", "nobody") == {"error": hidden}
 
 
 @pytest.mark.promise("both", "reprocessing")

@@ -2,13 +2,14 @@
 
 import functools
 import io
+import itertools
 import json
 import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
-from config.settings import load
+from config.settings import Settings, load
 from tests.lake import REGION, Lake, client
 
 ROOT = Path(__file__).parents[2]
@@ -31,42 +32,57 @@ MACHINES = {
 
 
 class Deployment:
-    """What `python -m ops` finds, under a name of its own; the archive and the table are those of `lake`."""
+    """What `python -m ops` finds, under a name of its own; the archive and the table are those of `lake`.
 
-    def __init__(self, lake: Lake) -> None:
+    Functions stay, with the processes that have loaded them; what a test sees of the others is made for it.
+    """
+
+    def __init__(self, lake: Lake, settings: Settings | None = None) -> None:
         self.lake = lake
+        self._settings = settings or load("local", {})
         self.name = f"sensorkeep-{lake.database}".replace("_", "-")
-        self.lake.metrics = tuple(load("local", {}).metrics)
-        self._create_tables_and_streams()
+        self.lake.metrics = tuple(self._settings.metrics)
+        self._tests = itertools.count(1)
+        self._create_topic_and_stream()
         self.functions = {name: f"{name}-{lake.database}" for names in MACHINES.values() for name in names}
         for name, function in self.functions.items():
             self._create_function(name, function)
-        self.machines = {machine: self._create_machine(machine) for machine in MACHINES}
+
+    def begin(self) -> None:
+        """For a test: an empty lake and hot table, machines without runs, and a stack with them."""
+        test = next(self._tests)
+        self.lake.clear()
+        self._create_table()
+        self.machines = {machine: self._create_machine(machine, test) for machine in MACHINES}
         self._create_stack()
 
-    def delete(self) -> None:
-        """Make room for the next: commands look at all stacks of the region."""
+    def end(self) -> None:
+        """Wait for what still runs, and make room for the next: commands look at all stacks of the region."""
+        for arn in self.machines.values():
+            listed = client("stepfunctions").list_executions(stateMachineArn=arn, statusFilter="RUNNING")
+            for execution in listed["executions"]:
+                ended(execution["executionArn"])
+        client("dynamodb").delete_table(TableName=self.name)
         client("cloudformation").delete_stack(StackName=self.name)
+
+    def redeploy(self, settings: Settings) -> None:
+        """Bring the functions to other settings, as a deployment does."""
+        for function in self.functions.values():
+            client("lambda").update_function_code(FunctionName=function, ZipFile=_code(settings.model_dump_json()))
 
     def start(self, name: str, run_input: object, machine: str = "compact") -> dict[str, Any]:
         """Run a machine to its end."""
         states = client("stepfunctions")
         arn = states.start_execution(stateMachineArn=self.machines[machine], name=name, input=json.dumps(run_input))
-        deadline = time.monotonic() + 180
-        while time.monotonic() < deadline:
-            found: dict[str, Any] = states.describe_execution(executionArn=arn["executionArn"])
-            if found["status"] != "RUNNING":
-                return found
-            time.sleep(0.05)
-        raise TimeoutError(f"{name} is still running")
+        return ended(arn["executionArn"])
 
-    def _create_machine(self, machine: str) -> str:
+    def _create_machine(self, machine: str, test: int) -> str:
         text = (ROOT / f"stepfunctions/{machine}.asl.json").read_text(encoding="utf-8")
         for name in MACHINES[machine]:
             arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{self.functions[name]}"
             text = text.replace(f"${{{_pascal(name)}Arn}}", arn)
         created = client("stepfunctions").create_state_machine(
-            name=f"{machine}-{self.lake.database}",
+            name=f"{machine}-{self.lake.database}-{test}",
             definition=text.replace('"${MaxConcurrency}"', "2").replace('"${HotWriters}"', "2"),
             roleArn=self._role("states"),
         )
@@ -92,7 +108,7 @@ class Deployment:
             Handler=f"{name}.handler.handle",
             Role=self._role("lambda"),
             Timeout=60,
-            Code={"ZipFile": _code()},
+            Code={"ZipFile": _code(self._settings.model_dump_json())},
             Environment={
                 "Variables": {
                     "RAW_BUCKET": self.lake.raw,
@@ -106,10 +122,12 @@ class Deployment:
             },
         )
 
-    def _create_tables_and_streams(self) -> None:
-        """The hot table, with the keys of the settings `local`, the stream and the topic of alerts."""
+    def _create_topic_and_stream(self) -> None:
         self.topic = client("sns").create_topic(Name=self.name)["TopicArn"]
         client("kinesis").create_stream(StreamName=self.name, ShardCount=2)
+
+    def _create_table(self) -> None:
+        """The hot table, with the keys of the settings `local`."""
         client("dynamodb").create_table(
             TableName=self.name,
             KeySchema=[
@@ -136,6 +154,23 @@ class Deployment:
         deploy(self.name, outputs)
 
 
+@functools.cache
+def deployed() -> Deployment:
+    """The deployment of this test process: to load the functions takes longer than a test does."""
+    return Deployment(Lake())
+
+
+def ended(execution_arn: str) -> dict[str, Any]:
+    """An execution, once it has ended. Raises TimeoutError."""
+    deadline = time.monotonic() + 180
+    while time.monotonic() < deadline:
+        found: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=execution_arn)
+        if found["status"] != "RUNNING":
+            return found
+        time.sleep(0.05)
+    raise TimeoutError(f"{execution_arn} is still running")
+
+
 def deploy(name: str, outputs: dict[str, str], managed_by: str = "sensorkeep") -> None:
     """Create a stack with these outputs and wait for it."""
     template = {
@@ -158,11 +193,11 @@ def _policy(statement: dict[str, Any]) -> str:
 
 
 @functools.cache
-def _code() -> bytes:
+def _code(settings_json: str) -> bytes:
     """Our own packages and the settings; the embedded AWS lends functions the packages of this environment."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for path in sorted(path for kind in ("*.py", "*.html") for path in (ROOT / "lambdas").rglob(kind)):
             archive.write(path, path.relative_to(ROOT / "lambdas"))
-        archive.writestr("settings.json", json.dumps(load("local", {}).model_dump(mode="json")))
+        archive.writestr("settings.json", settings_json)
     return packed.getvalue()

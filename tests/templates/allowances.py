@@ -72,17 +72,26 @@ PARLIAMENT = {
 }
 """By resource, issue and what it says; `*` stands for anything."""
 
+MAPS = (
+    "Write Parquet Files",
+    "Rewrite Parquet Files",
+    "Decode All Objects",
+    "Merge All Readings",
+    "Write All To Hot Table",
+)
+"""The states that are Distributed Maps."""
+
 STATELINT = {
     **{
         f'Field "Label" not allowed in State Machine.States.{state}': "labels of Distributed Maps are newer than"
         " statelint's grammar (https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html)"
-        for state in ("Write Parquet Files", "Rewrite Parquet Files")
+        for state in MAPS
     },
     **{
         f'Field "InputType" not allowed in State Machine.States.{state}.ItemReader.ReaderConfig': "its grammar"
         " has no reader configuration either"
         " (https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html)"
-        for state in ("Write Parquet Files", "Rewrite Parquet Files")
+        for state in MAPS
     },
 }
 """By what it says."""

@@ -135,10 +135,15 @@ class Functions:
             self.forget_table()
             self.forget_ledger()
             self._forget("warehouse/")
-            self._written_run = self._rewritten_run = None
+            self.begin_anew()
             for _ in range(2):
                 self.commit(self.written_run())
             self._fragmented = True
+
+    def begin_anew(self) -> None:
+        """Nothing that was prepared is there any more."""
+        self._written_run = self._rewritten_run = None
+        self._fragmented = False
 
     def plan_upkeep(self, run_id: str) -> str:
         """Plan a run of the table's upkeep."""

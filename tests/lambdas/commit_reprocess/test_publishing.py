@@ -205,9 +205,19 @@ def test_a_range_that_would_have_fewer_readings_is_left_as_it_is_with_the_causes
     refused(
         run,
         FewerReadings,
-        "has 3 readings and would have 0, 3 fewer.*by cause: 2 not found, 1 quarantined: timestamp_in_future",
+        "has 3 readings and would have 0; 3 would be lost.*by cause: 2 not found, 1 quarantined: timestamp_in_future",
     )
     refused(run, FewerReadings, '"allow_fewer": true')
+
+
+def test_a_reading_whose_object_is_gone_is_not_made_up_for_by_one_that_is_new(memory_lake: Lake) -> None:
+    filled(memory_lake)
+    key = next(row["source_object"] for row in memory_lake.rows() if row["device_id"] == "pump-3")
+    memory_lake.s3.delete_object(Bucket=memory_lake.raw, Key=key)
+
+    run = Reprocessing(memory_lake, limits=EARLY).prepare()  # pump-9 comes in, pump-3 is gone
+
+    refused(run, FewerReadings, "has 3 readings and would have 3; 1 would be lost.*: 1 not found")
 
 
 def test_fewer_readings_are_published_where_that_is_allowed(memory_lake: Lake) -> None:

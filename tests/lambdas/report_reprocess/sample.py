@@ -94,7 +94,7 @@ def back_test() -> Report:
 
 def refused() -> Report:
     """A run that would have ended with fewer readings."""
-    cause = "The range has 604000 readings and would have 603900, 100 fewer. " + "Nothing is published. " * 10
+    cause = "The range has 604000 readings and would have 603900; 100 would be lost. " + "Nothing is published. " * 10
     return report(outcome="refused", snapshot_id=None, hot=None, refused=Refusal("FewerReadings", cause))
 
 

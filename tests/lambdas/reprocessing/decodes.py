@@ -61,7 +61,7 @@ def decoder(lake: Lake, limits: Limits = Limits(), rules: str = RULES) -> Decode
     return Decoder(lake.s3, lake.raw, lake.processed, rules, limits, lake.metrics, lake.partition_by, 128_000_000)
 
 
-def compacted(lake: Lake, limits: Limits = Limits(), run_id: str = "compaction") -> TaskResult:  # noqa: B008
+def compacted(lake: Lake, limits: Limits = Limits(), run_id: str = "compaction") -> TaskResult:  # noqa: B008 - it is frozen
     """What `write_parquet` makes of all of the archive."""
     writer = Writer(lake.s3, lake.raw, lake.processed, limits, lake.metrics, lake.partition_by, 128_000_000, False)
     return writer.write(run_id, Task("00000", objects(lake, lake.raw, "raw-data/")))

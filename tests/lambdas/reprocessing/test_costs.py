@@ -88,3 +88,7 @@ def test_the_cost_of_a_run_has_that_of_its_frozen_objects() -> None:
 
     assert frozen.cost_usd == pytest.approx(warm.cost_usd + frozen.thaw.cost_usd)
     assert frozen.seconds == warm.seconds
+
+
+def test_frozen_objects_without_a_byte_have_an_estimate_too() -> None:
+    assert estimate(planned(objects=1, frozen=1), SETTINGS, 0).seconds > 0

@@ -172,6 +172,19 @@ def test_rejected_records_that_decode_join_the_rows_of_the_table(memory_lake: La
     assert (result.changes.added, result.changes.same, result.changes.vanished) == (1, 3, 0)
 
 
+def test_rejected_records_join_the_rows_of_a_day_whose_partitions_are_hours_now(
+    memory_lake: Lake, tmp_path: Path
+) -> None:
+    merges.add(memory_lake, "old", [Row("a"), Row("a", AT_MS + HOUR_MS)], tmp_path)
+    memory_lake.partition_by = "hour"
+    run = Run(memory_lake, request(source="quarantine"), tmp_path)
+    run.decode([Row("a", received_at=AT_MS - 1)], ["quarantine/one"], to_hot=False)
+
+    merge = run.plan()
+
+    assert merge.published() == [Row("a"), Row("a", AT_MS + HOUR_MS)]
+
+
 def test_columns_that_a_file_lacks_are_null_and_other_metrics_stay_where_they_are(
     memory_lake: Lake, tmp_path: Path
 ) -> None:
@@ -218,6 +231,23 @@ def test_files_of_another_partitioning_become_files_of_that_of_the_settings(
     check_account(merge, results)
     assert sum(result.changes.changed for result in results) == 2
     assert sum(result.changes.vanished for result in results) == 1
+
+
+def test_readings_of_a_day_are_compared_with_their_own_though_partitions_are_hours_now(
+    memory_lake: Lake, tmp_path: Path
+) -> None:
+    keys = [(name, AT_MS + hour * HOUR_MS) for name in "abc" for hour in range(3)]
+    old = [Row(*key, temperature=float(number)) for number, key in enumerate(keys)]
+    merges.add(memory_lake, "old", old, tmp_path)
+    memory_lake.partition_by = "hour"
+    run = Run(memory_lake, request(), tmp_path)
+    run.decode([old[0]._replace(temperature=7.0), *old[1:]])
+
+    (result,) = run.plan().merge()
+
+    changes = result.changes
+    assert (changes.same, changes.changed, changes.added, changes.vanished) == (8, 1, 0, 0)
+    assert changes.metrics == {"temperature": MetricChange(1, 0, 0, 7.0)}
 
 
 CUTS: list[list[Key]] = [

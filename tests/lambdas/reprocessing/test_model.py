@@ -5,8 +5,6 @@ these objects say by its rules; one that drains puts in what the quarantine says
 back; nothing else changes what a reader finds.
 """
 
-import binascii
-import gzip
 import json
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
@@ -17,26 +15,22 @@ import msgspec
 import pytest
 from botocore.exceptions import ReadTimeoutError
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from compaction import errors
 from optimization.errors import FilesReplaced
-from reprocessing.errors import CannotUndo, FewerReadings, RangeHeld, RulesChanged
-from reprocessing.manifests import DecodeTask, decoded_key, resolved_prefix, tasks_key
+from reprocessing.errors import CannotUndo, RangeHeld, RulesChanged
 from reprocessing.request import Request, Scope
-from reprocessing.scope import has_device
 from reprocessing.snapshots import published
-from sensors.decode import decode
-from sensors.reading import Reading
-from sensors.settings import FunctionSettings, Limits
+from sensors.settings import Limits
 from tests.faults import Died, dies_after, dies_before, loses_its_answer
-from tests.lake import AT, HOUR, Lake, reading
+from tests.lake import AT, HOUR, reading
 from tests.lambdas.optimization.execution import Execution as UpkeepExecution
 from tests.lambdas.optimization.upkeep import keep_time
 from tests.lambdas.reprocessing.harness import request
-from tests.lambdas.reprocessing.system import METRICS, Key, Row, System, quarantined, said
+from tests.lambdas.reprocessing.modelled import STEPS, Line, Run, decoded, is_of, once, rejected, row_of
+from tests.lambdas.reprocessing.system import METRICS, Row, System, quarantined, said
 
-STEPS = ("plan", "decode", "plan_merge", "merge", "commit", "report")
 ENDED = (
     errors.FileMismatch,
     errors.InvalidInput,
@@ -48,14 +42,11 @@ ENDED = (
 )
 """How a run ends that is overtaken by others, by a deployment or by time."""
 
-Line = tuple[str, bytes]
-"""A record that is set aside, and the object that it is of."""
-
 records = st.lists(
     st.builds(
         reading,
         st.sampled_from(["a", "b"]),
-        st.sampled_from([AT, AT + 1, AT + 3600, AT - 90_000]),
+        st.sampled_from([AT, AT + 1, AT + 3600, AT + 3601, AT - 90_000]),
         temperature=st.integers(1, 3),
         vibration=st.integers(1, 2),
         received_at=st.sampled_from([AT * 1000, AT * 1000 + 1]),
@@ -71,61 +62,19 @@ scopes = st.builds(
     lambda ends, devices: Scope(min(ends) * 1000, max(ends) * 1000 + 1, devices),
     st.tuples(moments, moments),
     st.sampled_from([(), (), ("a",), ("?",)]),
-)
+) | st.just(Scope(0, 2 * AT * 1000))
 requests = st.builds(
     lambda scope, source, mode, allow_fewer: request(
         scope, source=source, mode=mode, allow_fewer=allow_fewer, fresh=False
     ),
     scopes,
-    st.sampled_from(["archive", "archive", "quarantine"]),
-    st.sampled_from(["apply", "apply", "apply", "dry_run"]),
+    st.sampled_from(["archive", "quarantine"]),
+    st.sampled_from([*["apply"] * 7, "dry_run"]),
     st.booleans(),
 )
-tolerances = st.sampled_from([300, 7200, -7200])
+sizes = st.sampled_from([1, 10**9])
+tolerances = st.sampled_from([7200, 7200, 300, -7200])
 scales = st.sampled_from([1.0, 10.0])
-
-
-class Run:
-    """One execution, as far as it is; a step that fails is taken again."""
-
-    def __init__(self, system: System, asked: Request, drained: dict[str, list[Line]]) -> None:
-        self.execution = system.execution(asked)
-        self.asked = asked
-        self.rules = system.settings
-        self.left = list(STEPS)
-        self.attempt = 1
-        self.drained = drained
-        self.refused: FewerReadings | None = None
-
-    @property
-    def run_id(self) -> str:
-        return self.execution.run_id
-
-    def take(self, lake: Lake) -> None:
-        """The next step, and what the machine does with its failure."""
-        step = self.left[0]
-        try:
-            if step == "plan":
-                self.rules = self.execution.settings
-            if step == "decode" and not list(lake.store.keys(decoded_key(self.run_id, ""))):
-                is_drain = self.asked.source == "quarantine"
-                self.drained[self.run_id] = [*open_lines(lake, self.objects(lake))] if is_drain else []
-            arguments = {"plan_merge": (self.attempt,), "report": (self.refused,)}.get(step, ())
-            getattr(self.execution, step)(*arguments)
-        except FilesReplaced:
-            if self.attempt == 5:
-                raise
-            self.attempt += 1
-            self.left = list(STEPS[2:])
-            return
-        except FewerReadings as error:
-            self.refused = error
-        self.left.pop(0)
-
-    def objects(self, lake: Lake) -> list[str]:
-        """The objects that the run takes up for the table."""
-        tasks = [msgspec.json.decode(line, type=DecodeTask) for line in lake.store.lines(tasks_key(self.run_id)) or ()]
-        return [planned.key for task in tasks if task.to_table for planned in task.objects]
 
 
 class Range(RuleBasedStateMachine):
@@ -151,7 +100,11 @@ class Range(RuleBasedStateMachine):
         key = self.system.archive(content, hour)
         self.lines[key] = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in content]
 
-    @rule(content=records, hour=hours, task_bytes=st.sampled_from([1, 10**9]))
+    @initialize(content=records, hour=hours, task_bytes=sizes)
+    def begin_with(self, content: list[Any], hour: Any, task_bytes: int) -> None:
+        self.arrive_and_compact(content, hour, task_bytes)
+
+    @rule(content=records, hour=hours, task_bytes=sizes)
     def arrive_and_compact(self, content: list[Any], hour: Any, task_bytes: int) -> None:
         self.arrive(content, hour)
         before = self.rows()
@@ -161,21 +114,15 @@ class Range(RuleBasedStateMachine):
         self.aside[f"compact {len(self.aside)}"] = set(rejected(self.lines, new, self.system.settings))
         self.check([*before, *decoded(self.lines, new, self.system.settings)])
 
-    @rule(tolerance_s=tolerances, scale=scales, declares=st.booleans())
-    def deploy(self, tolerance_s: int, scale: float, declares: bool) -> None:
+    @rule(tolerance_s=tolerances, scale=scales, declares=st.booleans(), asked=requests)
+    def deploy_and_reprocess(self, tolerance_s: int, scale: float, declares: bool, asked: Request) -> None:
         metrics = METRICS if declares else {"temperature": METRICS["temperature"]}
         metrics = metrics | {"temperature": msgspec.structs.replace(METRICS["temperature"], scale=scale)}
         self.system.deploy(metrics, Limits(future_tolerance_s=tolerance_s))
+        self.begin(asked, len(STEPS))
 
-    @precondition(lambda self: self.compacted)
-    @rule(asked=requests)
-    def reprocess(self, asked: Request) -> None:
-        self.begin(asked)
-        self.drive(self.runs[-1])
-
-    @precondition(lambda self: self.compacted)
-    @rule(asked=requests, steps=st.integers(1, 5))
-    def begin(self, asked: Request, steps: int = 0) -> None:
+    @rule(asked=requests, steps=st.integers(1, len(STEPS)))
+    def begin(self, asked: Request, steps: int) -> None:
         self.runs.append(Run(self.system, asked, self.drained))
         self.drive(self.runs[-1], steps)
 
@@ -215,8 +162,7 @@ class Range(RuleBasedStateMachine):
         scope = run.asked.scope
         self.check([*(row for row in before if not is_of(scope, row)), *(row for row in former if is_of(scope, row))])
 
-    @precondition(lambda self: self.compacted)
-    @rule(age=st.sampled_from([timedelta(0), timedelta(days=8), timedelta(days=17)]))
+    @rule(age=st.sampled_from([timedelta(0), timedelta(0), timedelta(days=8), timedelta(days=17)]))
     def keep_up(self, age: timedelta) -> None:
         """`optimize` with all its steps, perhaps after some days."""
         self.lake.s3.now += age
@@ -237,7 +183,7 @@ class Range(RuleBasedStateMachine):
         """The table holds these, of which each key counts once."""
         assert once(self.rows()) == once(expected)
 
-    def drive(self, run: Run, steps: int = 99) -> None:
+    def drive(self, run: Run, steps: int = 2 * len(STEPS)) -> None:
         """Take steps of a run, each against the model."""
         self.system.states.set(run.execution.execution, "RUNNING")
         is_alive = True
@@ -289,56 +235,5 @@ class Range(RuleBasedStateMachine):
             self.clock.undo()
 
 
-def once(rows: Iterable[Row]) -> dict[Key, Row]:
-    """The row that counts of each key: the last received, then that of the last object, then the last."""
-    found: dict[Key, Row] = {}
-    for row in sorted(rows, key=lambda row: (row["received_at"], row["source_object"])):
-        found[row["device_id"], row["measured_at"]] = row
-    return found
-
-
-def is_of(scope: Scope, row: Row) -> bool:
-    return scope.start_ms <= row["measured_at"] < scope.end_ms and has_device(scope, row["device_id"])
-
-
-def row_of(line: bytes, source: str, rules: FunctionSettings) -> Row | None:
-    """The row of a record, None of one that is rejected."""
-    found = decode(line, 0, rules.decoding)
-    if not isinstance(found, Reading):
-        return None
-    return {
-        "device_id": found.device_id,
-        "measured_at": found.measured_at_ms,
-        "received_at": found.received_at_ms,
-        "source_object": source,
-        "metrics": found.metrics,
-        **found.attributes,
-    }
-
-
-def decoded(lines: dict[str, list[bytes]], objects: Iterable[str], rules: FunctionSettings) -> Iterator[Row]:
-    """The rows of these objects, by these rules."""
-    for key in sorted(objects):
-        yield from filter(None, (row_of(line, key, rules) for line in lines[key]))
-
-
-def rejected(lines: dict[str, list[bytes]], objects: Iterable[str], rules: FunctionSettings) -> Iterator[str]:
-    """The positions of the records of these objects that are set aside."""
-    for key in objects:
-        for number, line in enumerate(lines[key], 1):
-            if row_of(line, key, rules) is None:
-                yield f"{key}:{number}"
-
-
-def open_lines(lake: Lake, objects: Iterable[str]) -> Iterator[Line]:
-    """The lines of these quarantine objects that no run has resolved."""
-    for key in objects:
-        marks = (lake.store.read(mark) or b"" for mark in lake.store.keys(resolved_prefix(key)))
-        resolved = {json.loads(line) for mark in marks for line in mark.splitlines()}
-        for line in map(json.loads, gzip.decompress(lake.store.read(key) or b"").splitlines()):
-            if line["position"] not in resolved:
-                yield line["position"].rpartition(":")[0], binascii.a2b_base64(line["payload_b64"])
-
-
 TestRange = Range.TestCase
-TestRange.settings = settings(max_examples=6, stateful_step_count=14, deadline=None)
+TestRange.settings = settings(max_examples=8, stateful_step_count=12, deadline=None)

@@ -68,7 +68,7 @@ def test_a_dry_run_says_that_applying_it_would_be_refused() -> None:
     fewer = sample.report(request=DRY, readings=Readings(before=5, after=3, vanished=2), **LOOK)
     allowed = replace(fewer, request=replace(DRY, allow_fewer=True))
 
-    assert "would be refused: the range would end with 2 readings fewer" in next_steps(fewer)[0].sentence
+    assert "would be refused: 2 readings would be lost" in next_steps(fewer)[0].sentence
     assert "refused" not in "".join(step.sentence for step in next_steps(allowed))
 
 

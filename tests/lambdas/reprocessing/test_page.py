@@ -13,7 +13,7 @@ from reprocessing.curves import Curves
 from reprocessing.drawing import of_alarms, of_days
 from reprocessing.manifests import Alarm, AlarmCount, Alarms, MetricChange
 from reprocessing.page import headline, render
-from reprocessing.report import Day, Device, Readings, Refusal, Report
+from reprocessing.report import Day, Device, Readings, Records, Refusal, Report
 from reprocessing.wording import amount, day_or_moment, limit, minute, moment, period, size, usd
 from sensors.settings import Threshold
 from tests.lambdas.report_reprocess import sample
@@ -92,6 +92,9 @@ def test_a_page_has_no_script_and_names_no_place_to_load_from() -> None:
     assert not re.search(r"https?:|url\(|@import|\bsrc=", made)
 
 
+HOT = replace(sample.report().request, targets=("hot",))
+
+
 @pytest.mark.parametrize(
     ("report", "expected"),
     [
@@ -106,9 +109,14 @@ def test_a_page_has_no_script_and_names_no_place_to_load_from() -> None:
             sample.report(outcome="refused", readings=Readings(before=9, after=7, vanished=2)),
             "Refused, nothing was published: of 9 readings, 2 would be lost.",
         ),
-        (sample.report(readings=Readings(after=2, added=2)), "Applied: there were no readings, 2 added."),
+        (sample.report(readings=Readings(after=2, added=2)), "Applied: 2 readings added."),
+        (sample.report(request=HOT), "Applied: 12,000 items of the hot table written, 4,000 were right."),
+        (
+            sample.report(request=HOT, outcome="looked", hot=None, records=Records(9, 9, 0, 0, 0, {}, 0, 0, 9)),
+            "Dry run: 9 readings would be compared with the hot table.",
+        ),
         (sample.report(outcome="undone"), "Taken back: the table is as it was before this run."),
-        (sample.report(outcome="looked", readings=Readings()), "Dry run: there are no readings in this range."),
+        (sample.report(outcome="looked", readings=Readings()), "Dry run: there is nothing to do in this range."),
     ],
 )
 def test_the_first_line_says_what_came_of_it(report: Report, expected: str) -> None:
@@ -133,7 +141,7 @@ def test_a_run_over_nothing_has_a_page_too() -> None:
 
     made = render(empty, Curves(()), {})
 
-    assert "there are no readings in this range" in made
+    assert "there is nothing to do in this range" in made
     assert re.findall("<h2>(.*)</h2>", made) == ["What was found", "What was written", "The run"]
 
 

@@ -107,7 +107,9 @@ arrivals = st.builds(Arrival, st.sampled_from([0, 0, 1, SECOND, HOUR, 10 * HOUR]
 def histories(draw: st.DrawFn) -> History:
     objects = draw(st.lists(st.lists(arrivals, min_size=1, max_size=6), min_size=1, max_size=5))
     then = st.lists(st.sampled_from(["compact", "compact one by one", "optimize", "declare"]), max_size=2)
-    last = st.sampled_from([["compact"], ["compact one by one"], ["compact", "optimize"], []])
+    last: st.SearchStrategy[list[int | str]] = st.sampled_from(
+        [["compact"], ["compact one by one"], ["compact", "optimize"], []]
+    )
     steps: list[int | str] = []
     for number in draw(st.permutations(range(len(objects)))):
         steps += [number, *draw(then)]

@@ -20,6 +20,7 @@ from reprocessing.manifests import (
     claim_key,
     committed_key,
     ledger_key,
+    mark_key,
     undone_key,
 )
 from reprocessing.request import Scope
@@ -30,6 +31,7 @@ from tests.lake import AT, HOUR, Lake, in_memory, reading
 from tests.lambdas.optimization import others
 from tests.lambdas.optimization.by_hand import live_files
 from tests.lambdas.optimization.upkeep import expirer, sweeper
+from tests.lambdas.reprocessing import decodes
 from tests.lambdas.reprocessing.harness import EVERYTHING, STARTED_AT, TODAY, Reprocessing, request
 from tests.memory_aws import Effects
 from tests.upkeep import Upkeep
@@ -209,6 +211,23 @@ def test_lines_that_a_run_has_drained_can_be_drained_again() -> None:
     assert len(lake.rows()) == len(drained) - 1
     assert Reprocessing(lake, "again", asked, EARLY).run().snapshot_id is not None
     assert lake.rows() == drained
+
+
+def test_lines_of_the_stream_are_marked_after_the_hot_table_has_them_and_stay_so() -> None:
+    lake = filled()
+    streamed = decodes.line("bad_metric", "stream", "shardId-0:49", reading("pump-8"))
+    mark = mark_key(decodes.put_quarantine(lake, "streamed", streamed), "drain")
+    run = Reprocessing(lake, "drain", request(EVERYTHING, source="quarantine", targets=("table", "hot")), EARLY)
+    run.run()
+    (of_archive,) = lake.store.keys("ledger/quarantine/")
+    assert of_archive != mark
+
+    run.write_hot()
+    run.report()
+    assert set(lake.store.keys("ledger/quarantine/")) == {of_archive, mark}
+
+    run.undo()
+    assert list(lake.store.keys("ledger/quarantine/")) == [mark]
 
 
 def test_what_was_compacted_since_in_another_range_stays(done: Reprocessing) -> None:

@@ -13,13 +13,33 @@ import msgspec
 
 from compaction.hours import ARCHIVE_PREFIX
 from compaction.store import Store
-from reprocessing.manifests import Plan, mark_key
+from reprocessing.manifests import Plan, mark_key, resolved_prefix
 from reprocessing.runs import decoded, planned_tasks
 
 Kind = Literal["archive", "stream"]
 """Where lines come from: those of the archive are drained into the table, those of the stream into the hot table."""
 
 _SPOOL_BYTES = 8 * 1024 * 1024  # some 100,000 positions stay in memory, more go to /tmp
+
+
+class Marks:
+    """Which lines of a quarantine object other runs have resolved. Of each run's marks one is held at a time."""
+
+    def __init__(self, store: Store, quarantine_key: str, run_id: str) -> None:
+        own = mark_key(quarantine_key, run_id)
+        decoder = msgspec.json.Decoder(str)
+        keys = (key for key in store.keys(resolved_prefix(quarantine_key)) if key != own)
+        self._positions = [map(decoder.decode, store.lines(key) or ()) for key in keys]
+        self._next = [next(positions, None) for positions in self._positions]
+
+    def passes(self, position: str) -> bool:
+        """Whether the line is marked. To be asked of every line of the object, in the order in which they stand."""
+        marked = False
+        for number, positions in enumerate(self._positions):
+            if self._next[number] == position:
+                self._next[number] = next(positions, None)
+                marked = True
+        return marked
 
 
 def mark(store: Store, plan: Plan, kind: Kind) -> None:
