@@ -18,7 +18,12 @@ from compaction.manifests import FileResult, PlannedObject, Task
 from compaction.writing import Writer
 from optimization.manifests import Group, RewriteTask, SourceFile
 from optimization.rewriting import Rewriter
-from reprocessing.manifests import MergeGroup, MergeTask, Plan, plan_key
+from reprocessing.keys import plan_key
+from reprocessing.manifests import (
+    MergeGroup,
+    MergeTask,
+    Plan,
+)
 from reprocessing.merging import Merger
 from reprocessing.request import Request, Scope
 from sensors.settings import Limits

@@ -15,7 +15,11 @@ from ops.reprocess_progress import Watching
 from ops.reprocess_report import did, show_report
 from ops.running import Answer, typed
 from ops.stack import Stack, find
-from reprocessing.manifests import ledger_key, page_key, report_key
+from reprocessing.keys import (
+    ledger_key,
+    page_key,
+    report_key,
+)
 from reprocessing.parsing import parse, run_id
 from sensors.settings import Reprocessing
 

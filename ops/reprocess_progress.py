@@ -12,7 +12,8 @@ from ops.figures import age, count
 from ops.following import Pace, speed
 from ops.stack import Stack
 from reprocessing.costs import thaw
-from reprocessing.manifests import DecodeResult, Plan, decoded_key, plan_key
+from reprocessing.keys import decoded_key, plan_key
+from reprocessing.manifests import DecodeResult, Plan
 
 RESTORING = "Wait For Restored Copies"
 DECODING = "DecodeObjects"

@@ -14,7 +14,7 @@ from compaction.store import Store
 from environment import settings
 from reprocessing.claims import Claims
 from reprocessing.closing import Closer, Ending
-from reprocessing.manifests import page_key, report_key
+from reprocessing.keys import page_key, report_key
 from reprocessing.report import Refusal, Report
 
 

@@ -9,9 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec.structs import replace
 
+from reprocessing.changes import (
+    Alarm,
+    AlarmCount,
+    Alarms,
+)
 from reprocessing.differing import DEVICE
 from reprocessing.largest import Largest
-from reprocessing.manifests import Alarm, AlarmCount, Alarms
 from reprocessing.measured import Values
 from sensors.rules import Rule
 

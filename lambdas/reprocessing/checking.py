@@ -16,16 +16,15 @@ from compaction.verification import check_objects, check_own
 from optimization.accounting import NOTHING, Account
 from optimization.checking import unique
 from optimization.manifests import SourceFile
+from reprocessing.changes import Changes
+from reprocessing.keys import merge_plan_key, merged_key
 from reprocessing.manifests import (
-    Changes,
     DecodeResult,
     MergeGroup,
     MergeResult,
     MergeTask,
     Plan,
     Tally,
-    merge_plan_key,
-    merged_key,
     total,
 )
 from reprocessing.request import is_compared

@@ -13,7 +13,8 @@ import msgspec
 
 from compaction.store import Store
 from reprocessing.errors import RangeHeld
-from reprocessing.manifests import CLAIMS_PREFIX, Claim, claim_key
+from reprocessing.keys import CLAIMS_PREFIX, claim_key
+from reprocessing.manifests import Claim
 from reprocessing.request import Scope
 from reprocessing.scope import may_overlap
 from sensors.times import iso_ms

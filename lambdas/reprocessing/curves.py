@@ -14,8 +14,9 @@ from compaction.scratch import scratch_folder
 from compaction.store import Store
 from optimization.ranges import KeyRange
 from optimization.reading import copies
+from reprocessing.changes import Series
 from reprocessing.charts import Band
-from reprocessing.manifests import MergeGroup, MergeTask, Series
+from reprocessing.manifests import MergeGroup, MergeTask
 from reprocessing.measured import Values
 from reprocessing.merging import Merge, read_group
 from reprocessing.request import Scope

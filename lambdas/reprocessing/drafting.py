@@ -13,7 +13,8 @@ from compaction.packing import chunks, day_of, pack
 from compaction.planning import MAX_OBJECTS, MAX_TASKS
 from compaction.store import Store
 from reprocessing.finding import Found
-from reprocessing.manifests import DecodeTask, draft_key
+from reprocessing.keys import draft_key
+from reprocessing.manifests import DecodeTask
 
 PARTS: Final = ("tasks", "missing", "frozen")
 TASK_OBJECTS: Final = 128

@@ -7,7 +7,7 @@ import msgspec
 from compaction import manifests as compact
 from compaction.manifests import PlannedObject
 from compaction.store import Store
-from reprocessing.manifests import RUNS_PREFIX
+from reprocessing.keys import RUNS_PREFIX
 
 _FOLDERS: Final = (compact.RUNS_PREFIX, RUNS_PREFIX)
 

@@ -28,7 +28,14 @@ from optimization.ranges import KeyRange
 from optimization.reading import copies, rows, rows_schema
 from reprocessing.errors import TableBusy
 from reprocessing.hot_table import KEYS, Access, NewerItem, Pace, RefusedItem, TimeIsUp, content, is_newer
-from reprocessing.manifests import HotRefusal, HotResult, MergeGroup, MergeTask, Plan, hot_key, plan_key
+from reprocessing.keys import hot_key, plan_key
+from reprocessing.manifests import (
+    HotRefusal,
+    HotResult,
+    MergeGroup,
+    MergeTask,
+    Plan,
+)
 from sensors.hot_items import Item, Items
 from sensors.settings import HotTable
 from sensors.times import from_text, iso_ms

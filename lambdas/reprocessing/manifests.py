@@ -1,7 +1,7 @@
 """What a run writes down under `runs/reprocess/<run id>/` and `staging/reprocess/<run id>/`.
 
 A run has the name of the execution that began it. One with the same input carries it on as long as it is not finished,
-so that a run may have several executions; whoever comes later finds what is done by the keys here.
+so that a run may have several executions; whoever comes later finds what is done by its key (`reprocessing.keys`).
 
 The readings of a run are decoded task by task into Parquet files of the lake's own form in `staging/`, where they
 expire; then merged, partition by partition, with the files of the table that have readings of the scope.
@@ -13,14 +13,9 @@ import msgspec
 
 from compaction.manifests import FileResult, PlannedObject
 from optimization.manifests import Key, SourceFile, SourceResult
+from reprocessing.changes import Changes
 from reprocessing.request import Request, Scope
 from sensors.counts import Counts
-
-RUNS_PREFIX = "runs/reprocess/"
-STAGING_PREFIX = "staging/reprocess/"
-LEDGER_PREFIX = "ledger/reprocess/"
-CLAIMS_PREFIX = f"{LEDGER_PREFIX}claims/"
-RESOLVED_PREFIX = "ledger/quarantine/"
 
 RUN_ID_PROPERTY = "sensorkeep.reprocess-run-id"
 """Of a snapshot's summary: the run whose readings it has published."""
@@ -193,127 +188,6 @@ class Tally(msgspec.Struct, frozen=True):
     key_checksum: str
 
 
-class MetricChange(msgspec.Struct, frozen=True):
-    """How the values of one metric differ in readings that are before and after.
-
-    Readings with another value, with one where was none, with none any more.
-    """
-
-    changed: int = 0
-    appeared: int = 0
-    gone: int = 0
-    largest: float = 0.0
-    """The largest absolute difference of those that changed, in the metric's unit."""
-
-
-class DeviceDay(msgspec.Struct, frozen=True):
-    """Readings of one device on one UTC day (`2026-11-21`): before, after, and how many of those in both differ."""
-
-    day: str
-    device_id: str
-    before: int
-    after: int
-    changed: int
-
-
-class OtherDevices(msgspec.Struct, frozen=True):
-    """The devices of one UTC day that no DeviceDay names, together: those of which fewest readings differ."""
-
-    day: str
-    devices: int
-    before: int
-    after: int
-    changed: int
-
-
-class Series(msgspec.Struct, frozen=True):
-    """A device and metric, and in how many readings its value is another, new or gone: what a chart may be drawn of.
-
-    Readings that were added or vanished count too, other than in MetricChange.
-    """
-
-    device_id: str
-    metric: str
-    changed: int
-
-
-class Alarm(msgspec.Struct, frozen=True):
-    """Consecutive readings of a device that break one threshold: raised with the first, over with the next that is not.
-
-    Times are epoch milliseconds; `value` is the one furthest beyond the limit. `open_before` and `open_after` say that
-    no reading of the task with this metric comes before the first or after the last: it may go on in another task.
-    """
-
-    device_id: str
-    metric: str
-    severity: str
-    above: float | None
-    below: float | None
-    first_ms: int
-    last_ms: int
-    count: int
-    value: float
-    open_before: bool = False
-    open_after: bool = False
-
-
-class AlarmCount(msgspec.Struct, frozen=True):
-    """How many alarms a device's metric has raised."""
-
-    device_id: str
-    metric: str
-    alarms: int
-
-
-class Alarms(msgspec.Struct, frozen=True):
-    """The alarms of readings by one set of rules: how many, and as many of them as a manifest takes.
-
-    `listed` are those that may go on in another task, then the first of the others, by key. `by_hour` counts them by
-    the hour in which they were raised, epoch hours; `counts` has the devices and metrics with the most.
-
-    `seen` are the devices that have readings of a metric with a rule: what was open in a task before is over, or it is
-    in `listed` with `open_before`. `exact` is False where a manifest does not take all of these: an alarm that goes on
-    from task to task may then be counted in each.
-    """
-
-    total: int
-    listed: tuple[Alarm, ...]
-    by_hour: dict[int, int] = {}
-    counts: tuple[AlarmCount, ...] = ()
-    seen: dict[str, tuple[str, ...]] = {}
-    exact: bool = True
-
-
-class Changes(msgspec.Struct, frozen=True):
-    """What a merge makes of the readings of the scope. All of `before`, `after` are readings, each counted once.
-
-    `before_duplicates` are rows of the table that repeated a reading. `before` = same + changed + vanished, `after` =
-    same + changed + added. `vanished_by_source` counts the vanished by `source_object`. `alarms_given` is by the rules
-    of a back-test.
-
-    A manifest takes so many lines: `other_devices` are those that `days` leaves out, `other_metrics` are the metrics
-    that `metrics` does, together. `series` are the ones that differ most.
-    """
-
-    before: int
-    before_duplicates: int
-    after: int
-    same: int
-    changed: int
-    added: int
-    vanished: int
-    vanished_by_source: dict[str, int]
-    metrics: dict[str, MetricChange]
-    attributes_changed: int
-    days: tuple[DeviceDay, ...]
-    series: tuple[Series, ...]
-    alarms_before: Alarms
-    alarms_after: Alarms
-    alarms_given: Alarms | None = None
-    other_devices: tuple[OtherDevices, ...] = ()
-    other_metrics: MetricChange = MetricChange()
-
-
 class MergeResult(msgspec.Struct, frozen=True):
     """`merges/<merge id>/results/<task id>.json`: rows read a file, what became of them, what has changed.
 
@@ -409,136 +283,6 @@ class LedgerEntry(msgspec.Struct, frozen=True):
     snapshot_id: str | None
     executions: tuple[str, ...]
     undone: Taken | None = None
-
-
-def plan_key(run_id: str) -> str:
-    """Key of what the later steps of a run go by."""
-    return f"{RUNS_PREFIX}{run_id}/plan.json"
-
-
-def executions_prefix(run_id: str) -> str:
-    """What the keys of a run's executions begin with."""
-    return f"{RUNS_PREFIX}{run_id}/executions/"
-
-
-def execution_key(run_id: str, name: str) -> str:
-    """Key of one execution of a run."""
-    return f"{executions_prefix(run_id)}{name}.json"
-
-
-def tasks_key(run_id: str) -> str:
-    """Key of the lines that `decode_objects` takes up."""
-    return f"{RUNS_PREFIX}{run_id}/plan.jsonl"
-
-
-def missing_key(run_id: str) -> str:
-    """Key of the missing objects, a JSON string a line."""
-    return f"{RUNS_PREFIX}{run_id}/missing.jsonl"
-
-
-def frozen_key(run_id: str) -> str:
-    """Key of the frozen objects as they were planned: a PlannedObject a line."""
-    return f"{RUNS_PREFIX}{run_id}/frozen.jsonl"
-
-
-def decoded_key(run_id: str, task_id: str) -> str:
-    """Key of the result of one decoding task."""
-    return f"{RUNS_PREFIX}{run_id}/decoded/{task_id}.json"
-
-
-def restoring_key(run_id: str) -> str:
-    """Key of how far a run is with its frozen objects."""
-    return f"{RUNS_PREFIX}{run_id}/restoring.json"
-
-
-def decoded_prefix(run_id: str) -> str:
-    """What the keys of a run's files of decoded readings begin with; partition and task follow."""
-    return f"{STAGING_PREFIX}{run_id}/readings/"
-
-
-def rejects_key(run_id: str, task_id: str) -> str:
-    """Key of what one decoding task has set aside, until it is published."""
-    return f"{STAGING_PREFIX}{run_id}/quarantine/{task_id}.jsonl.gz"
-
-
-def resolved_key(run_id: str, task_id: str) -> str:
-    """Key of the lines of the quarantine that one decoding task has decoded."""
-    return f"{STAGING_PREFIX}{run_id}/resolved/{task_id}.jsonl"
-
-
-def merge_prefix(run_id: str, merge_id: str) -> str:
-    """What the keys of one merge begin with; another is planned when the table changed in between."""
-    return f"{RUNS_PREFIX}{run_id}/merges/{merge_id}/"
-
-
-def merge_plan_key(run_id: str, merge_id: str) -> str:
-    """Key of the lines that `merge_readings` and `write_hot_table` take up."""
-    return f"{merge_prefix(run_id, merge_id)}plan.jsonl"
-
-
-def group_key(run_id: str, merge_id: str, number: int) -> str:
-    """Key of one group of a merge."""
-    return f"{merge_prefix(run_id, merge_id)}groups/{number:05}.json"
-
-
-def merged_key(run_id: str, merge_id: str, task_id: str) -> str:
-    """Key of the result of one merging task."""
-    return f"{merge_prefix(run_id, merge_id)}results/{task_id}.json"
-
-
-def hot_key(run_id: str, merge_id: str, task_id: str) -> str:
-    """Key of how far one task is with the hot table."""
-    return f"{merge_prefix(run_id, merge_id)}hot/{task_id}.json"
-
-
-def committed_key(run_id: str) -> str:
-    """Key of what a run has published."""
-    return f"{RUNS_PREFIX}{run_id}/committed.json"
-
-
-def undone_key(run_id: str) -> str:
-    """Key of what the undo of a run has put back."""
-    return f"{RUNS_PREFIX}{run_id}/undone.json"
-
-
-def report_key(run_id: str) -> str:
-    """Key of a run's report for programs."""
-    return f"{RUNS_PREFIX}{run_id}/report.json"
-
-
-def page_key(run_id: str) -> str:
-    """Key of a run's report for people."""
-    return f"{RUNS_PREFIX}{run_id}/report.html"
-
-
-def claim_key(execution: str) -> str:
-    """Key of an execution's claim to the range of its run."""
-    return f"{CLAIMS_PREFIX}{execution}.json"
-
-
-def request_key(digest: str) -> str:
-    """Key of the name of the last run that has begun with a request."""
-    return f"{RUNS_PREFIX}requests/{digest}.json"
-
-
-def draft_key(run_id: str, draft: str, part: str) -> str:
-    """Key of lines of a plan before it is known to be the first: of two that plan a run at once, each has its own."""
-    return f"{RUNS_PREFIX}{run_id}/drafts/{draft}/{part}.jsonl"
-
-
-def ledger_key(run_id: str) -> str:
-    """Key of a run's line in the ledger."""
-    return f"{LEDGER_PREFIX}{run_id}.json"
-
-
-def resolved_prefix(quarantine_key: str) -> str:
-    """What the keys begin with that say which lines of a quarantine object are resolved; the run's name follows."""
-    return f"{RESOLVED_PREFIX}{quarantine_key.removeprefix('quarantine/').removesuffix('.jsonl.gz')}/"
-
-
-def mark_key(quarantine_key: str, run_id: str) -> str:
-    """Key of the positions that a run has resolved: JSON strings, a line each, in the order of the object's lines."""
-    return f"{resolved_prefix(quarantine_key)}{run_id}.jsonl"
 
 
 def total(objects: tuple[DecodedObject, ...], late: int, ignored_fields: int) -> Counts:

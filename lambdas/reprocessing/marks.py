@@ -13,7 +13,8 @@ import msgspec
 
 from compaction.hours import ARCHIVE_PREFIX
 from compaction.store import Store
-from reprocessing.manifests import Plan, mark_key, resolved_prefix
+from reprocessing.keys import mark_key, resolved_prefix
+from reprocessing.manifests import Plan
 from reprocessing.runs import decoded, planned_tasks
 
 Kind = Literal["archive", "stream"]

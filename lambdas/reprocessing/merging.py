@@ -28,7 +28,13 @@ from optimization.reading import Copy, copies, rows, rows_schema
 from optimization.rewriting import MOST_OF_TARGET
 from optimization.rewriting import Tally as Count
 from reprocessing.comparing import Comparison
-from reprocessing.manifests import MergeGroup, MergeResult, MergeTask, Tally, merged_key
+from reprocessing.keys import merged_key
+from reprocessing.manifests import (
+    MergeGroup,
+    MergeResult,
+    MergeTask,
+    Tally,
+)
 from reprocessing.request import Request, Scope
 from reprocessing.runs import plan_by
 from reprocessing.scope import mask

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from alerting import Alert, alert_id
-from reprocessing.manifests import Alarm, Alarms
+from reprocessing.changes import Alarm, Alarms
 from sensors.settings import Metric
 from sensors.times import iso_ms
 

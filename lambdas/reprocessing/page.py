@@ -13,8 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from reprocessing import drawing, wording
 from reprocessing.causes import lost
+from reprocessing.changes import MetricChange
 from reprocessing.curves import Curves
-from reprocessing.manifests import MetricChange
 from reprocessing.next_steps import next_steps
 from reprocessing.report import Records, Report
 from reprocessing.wording import count, number

@@ -13,10 +13,7 @@ from reprocessing.claims import Claims
 from reprocessing.drafting import PARTS, drafting
 from reprocessing.finding import Finder
 from reprocessing.fingerprint import fingerprint
-from reprocessing.manifests import (
-    Committed,
-    Execution,
-    Plan,
+from reprocessing.keys import (
     committed_key,
     draft_key,
     execution_key,
@@ -27,6 +24,11 @@ from reprocessing.manifests import (
     request_key,
     tasks_key,
     undone_key,
+)
+from reprocessing.manifests import (
+    Committed,
+    Execution,
+    Plan,
 )
 from reprocessing.request import Request
 from reprocessing.runs import read_plan

@@ -20,15 +20,17 @@ from optimization.live import entries, live_files, refuse_partitioning
 from reprocessing.causes import causes, lost
 from reprocessing.checking import Merged, verify_decoded, verify_merged
 from reprocessing.errors import FewerReadings
+from reprocessing.keys import (
+    committed_key,
+    missing_key,
+    plan_key,
+)
 from reprocessing.manifests import (
     MERGE_ID_PROPERTY,
     RUN_ID_PROPERTY,
     Committed,
     DecodedObject,
     Plan,
-    committed_key,
-    missing_key,
-    plan_key,
 )
 from reprocessing.marks import mark
 from reprocessing.runs import decoded, read_plan

@@ -4,8 +4,13 @@ from typing import Literal
 
 import msgspec
 
+from reprocessing.changes import (
+    Alarms,
+    MetricChange,
+    Series,
+)
 from reprocessing.costs import Estimate
-from reprocessing.manifests import Alarms, HotRefusal, MetricChange, Series, Taken
+from reprocessing.manifests import HotRefusal, Taken
 from reprocessing.request import Mode, Request
 
 Outcome = Literal["applied", "looked", "refused", "undone"]

@@ -12,8 +12,20 @@ from compaction.hours import hour_prefix
 from compaction.results import results
 from compaction.store import Store
 from reprocessing.causes import causes
-from reprocessing.manifests import (
+from reprocessing.changes import (
     Alarms,
+    MetricChange,
+    Series,
+)
+from reprocessing.keys import (
+    decoded_key,
+    hot_key,
+    merge_plan_key,
+    merged_key,
+    missing_key,
+    tasks_key,
+)
+from reprocessing.manifests import (
     DecodedObject,
     DecodeResult,
     DecodeTask,
@@ -21,15 +33,7 @@ from reprocessing.manifests import (
     HotResult,
     MergeResult,
     MergeTask,
-    MetricChange,
     Plan,
-    Series,
-    decoded_key,
-    hot_key,
-    merge_plan_key,
-    merged_key,
-    missing_key,
-    tasks_key,
 )
 from reprocessing.report import Day, Device, Found, Hot, Others, Readings, Records
 from reprocessing.scope import archive_window

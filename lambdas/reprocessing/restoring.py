@@ -19,7 +19,8 @@ from compaction.manifests import PlannedObject
 from compaction.store import Store, error_code
 from reprocessing.errors import RestoreRefused
 from reprocessing.frozen import WAIT_S, Copy, copy_of, patience
-from reprocessing.manifests import Plan, Restoring, frozen_key, restoring_key
+from reprocessing.keys import frozen_key, restoring_key
+from reprocessing.manifests import Plan, Restoring
 from reprocessing.request import Request
 from reprocessing.runs import read_plan
 

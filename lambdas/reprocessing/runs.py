@@ -10,15 +10,17 @@ from compaction.results import results
 from compaction.store import Store
 from compaction.verification import check_own
 from reprocessing.errors import RulesChanged
+from reprocessing.keys import (
+    decoded_key,
+    executions_prefix,
+    plan_key,
+    tasks_key,
+)
 from reprocessing.manifests import (
     DecodeResult,
     DecodeTask,
     Execution,
     Plan,
-    decoded_key,
-    executions_prefix,
-    plan_key,
-    tasks_key,
 )
 
 

@@ -5,9 +5,13 @@ from functools import reduce
 from typing import Final
 
 from reprocessing.alarms import LISTED
+from reprocessing.changes import (
+    Changes,
+    MetricChange,
+    Series,
+)
 from reprocessing.comparing import SERIES, combined
 from reprocessing.joining import Joining
-from reprocessing.manifests import Changes, MetricChange, Series
 from reprocessing.report import Device, Others, Readings
 
 DEVICES: Final = 1_000

@@ -23,14 +23,13 @@ from compaction.runs import Snapshot
 from compaction.store import Store
 from reprocessing import fields, parsing
 from reprocessing.errors import CannotUndo
+from reprocessing.keys import ledger_key, undone_key
 from reprocessing.manifests import (
     UNDO_PROPERTY,
     LedgerEntry,
     Plan,
     Taken,
     Undone,
-    ledger_key,
-    undone_key,
 )
 from reprocessing.marks import unmark
 from reprocessing.reverting import Swap, instead, refuse_others, swap_of

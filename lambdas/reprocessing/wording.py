@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from reprocessing.manifests import Alarm
+from reprocessing.changes import Alarm
 from sensors.settings import Threshold
 from sensors.times import from_text
 

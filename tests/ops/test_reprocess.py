@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ops.__main__ import main
-from reprocessing.manifests import ledger_key, report_key
+from reprocessing.keys import ledger_key, report_key
 from tests.lake import Lake, client
 from tests.ops.reprocessed import ANSWER, REPORT
 

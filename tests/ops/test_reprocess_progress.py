@@ -11,7 +11,12 @@ from ops import reprocess_progress
 from ops.executions import Progress, Tasks
 from ops.reprocess_progress import Decoded, Done, Watching
 from ops.stack import Stack
-from reprocessing.manifests import DecodedObject, DecodeResult, Plan, decoded_key, plan_key
+from reprocessing.keys import decoded_key, plan_key
+from reprocessing.manifests import (
+    DecodedObject,
+    DecodeResult,
+    Plan,
+)
 from reprocessing.request import Request, Scope
 from tests.lake import Lake
 

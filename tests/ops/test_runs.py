@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ops.__main__ import main
-from reprocessing.manifests import ledger_key
+from reprocessing.keys import ledger_key
 from tests.lake import Lake
 from tests.ops.reprocessed import ANSWER, REPORT, UNDONE
 

@@ -32,15 +32,17 @@ from plan_reprocess import handler as plan_reprocess
 from report_reprocess import handler as report_reprocess
 from reprocessing.fingerprint import fingerprint
 from reprocessing.frozen import MOST_LOOKS, WAIT_S
+from reprocessing.keys import (
+    committed_key,
+    decoded_key,
+    report_key,
+    tasks_key,
+)
 from reprocessing.manifests import (
     Committed,
     DecodedObject,
     DecodeResult,
     DecodeTask,
-    committed_key,
-    decoded_key,
-    report_key,
-    tasks_key,
 )
 from reprocessing.report import Report
 from restore_objects import handler as restore_objects

@@ -14,9 +14,7 @@ from compaction.lake_table import LakeTable
 from compaction.runs import committed
 from optimization.errors import FilesReplaced, RowsDeleted
 from reprocessing.errors import FewerReadings, RangeHeld, RulesChanged
-from reprocessing.manifests import (
-    MERGE_ID_PROPERTY,
-    RUN_ID_PROPERTY,
+from reprocessing.keys import (
     committed_key,
     decoded_key,
     group_key,
@@ -25,6 +23,7 @@ from reprocessing.manifests import (
     plan_key,
     tasks_key,
 )
+from reprocessing.manifests import MERGE_ID_PROPERTY, RUN_ID_PROPERTY
 from sensors.settings import Limits
 from tests.faults import copy_of
 from tests.lake import AT, ORPHAN_DAYS, Lake, in_memory, reading

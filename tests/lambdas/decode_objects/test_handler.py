@@ -8,7 +8,8 @@ from compaction.archive import objects
 from compaction.hours import Window
 from decode_objects import handler
 from reprocessing.fingerprint import fingerprint
-from reprocessing.manifests import DecodeResult, DecodeTask, decoded_key
+from reprocessing.keys import decoded_key
+from reprocessing.manifests import DecodeResult, DecodeTask
 from reprocessing.request import Scope
 from tests.lake import AT, NOW, Lake, reading
 from tests.lambdas.reprocessing import decodes

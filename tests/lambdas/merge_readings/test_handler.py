@@ -8,7 +8,8 @@ import pytest
 import environment
 from merge_readings import handler
 from reprocessing.fingerprint import fingerprint
-from reprocessing.manifests import MergeResult, merged_key
+from reprocessing.keys import merged_key
+from reprocessing.manifests import MergeResult
 from tests.lake import Lake
 from tests.lambdas.reprocessing import merges
 from tests.lambdas.reprocessing.merges import Row, Run, request

@@ -8,7 +8,17 @@ import pytest
 from compaction.manifests import PlannedObject
 from config.settings import load
 from reprocessing.claims import Claims
-from reprocessing.manifests import DecodeTask, Execution, Plan, frozen_key, missing_key, plan_key, tasks_key
+from reprocessing.keys import (
+    frozen_key,
+    missing_key,
+    plan_key,
+    tasks_key,
+)
+from reprocessing.manifests import (
+    DecodeTask,
+    Execution,
+    Plan,
+)
 from reprocessing.planning import Planner
 from reprocessing.request import Request, Scope
 from sensors.settings import FunctionSettings

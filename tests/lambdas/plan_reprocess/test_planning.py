@@ -12,15 +12,14 @@ from compaction.errors import InvalidInput
 from compaction.hours import hour_prefix
 from reprocessing import drafting
 from reprocessing.errors import RangeHeld
-from reprocessing.manifests import (
-    RUN_ID_PROPERTY,
+from reprocessing.keys import (
     STAGING_PREFIX,
-    Committed,
     claim_key,
     committed_key,
     plan_key,
     report_key,
 )
+from reprocessing.manifests import RUN_ID_PROPERTY, Committed
 from reprocessing.request import Scope
 from sensors.settings import Limits
 from tests import faults

@@ -3,9 +3,15 @@
 import math
 from typing import Any
 
+from reprocessing.changes import (
+    Alarm,
+    AlarmCount,
+    Alarms,
+    MetricChange,
+    Series,
+)
 from reprocessing.costs import Estimate, Thaw
 from reprocessing.curves import Curve, Curves
-from reprocessing.manifests import Alarm, AlarmCount, Alarms, MetricChange, Series
 from reprocessing.report import (
     Alerts,
     Day,

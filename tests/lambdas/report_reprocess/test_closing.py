@@ -8,20 +8,21 @@ import pytest
 from msgspec.structs import replace
 
 from compaction.errors import ResultMissing
+from reprocessing.changes import MetricChange, Series
 from reprocessing.errors import FewerReadings
-from reprocessing.manifests import (
-    HotRefusal,
-    HotResult,
-    LedgerEntry,
-    MergeTask,
-    MetricChange,
-    Series,
+from reprocessing.keys import (
     hot_key,
     ledger_key,
     mark_key,
     merge_plan_key,
     page_key,
     report_key,
+)
+from reprocessing.manifests import (
+    HotRefusal,
+    HotResult,
+    LedgerEntry,
+    MergeTask,
 )
 from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
 from sensors.settings import Limits, Threshold

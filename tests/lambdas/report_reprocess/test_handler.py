@@ -7,7 +7,7 @@ import pytest
 
 import environment
 from report_reprocess import handler
-from reprocessing.manifests import claim_key
+from reprocessing.keys import claim_key
 from tests.lake import Lake
 from tests.lambdas.report_reprocess.closing import TOPIC, Run, Topic, store
 from tests.memory_aws import MemoryStates

@@ -1,7 +1,7 @@
 """Alarms that are new, and the messages that they become."""
 
 from alerting import alerts
-from reprocessing.manifests import Alarm, Alarms
+from reprocessing.changes import Alarm, Alarms
 from reprocessing.new_alarms import alert_of, new_alarms
 from sensors.reading import Reading
 from sensors.rules import Rule

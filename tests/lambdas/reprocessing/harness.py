@@ -16,6 +16,7 @@ from reprocessing.decoding import Decoder
 from reprocessing.errors import FewerReadings
 from reprocessing.fingerprint import fingerprint
 from reprocessing.hot import HotWriter
+from reprocessing.keys import merge_plan_key, tasks_key
 from reprocessing.manifests import (
     Committed,
     DecodeResult,
@@ -26,8 +27,6 @@ from reprocessing.manifests import (
     MergeTask,
     Plan,
     Undone,
-    merge_plan_key,
-    tasks_key,
 )
 from reprocessing.merge_planning import MergePlanner
 from reprocessing.merging import Merger

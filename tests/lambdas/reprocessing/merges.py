@@ -17,6 +17,14 @@ from compaction.parquet import FILES_PREFIX, Files, Format
 from compaction.spill import SortedRuns
 from optimization.manifests import Key
 from optimization.reading import rows_schema
+from reprocessing.keys import (
+    decoded_key,
+    decoded_prefix,
+    merge_plan_key,
+    missing_key,
+    plan_key,
+    tasks_key,
+)
 from reprocessing.manifests import (
     DecodedObject,
     DecodeResult,
@@ -26,12 +34,6 @@ from reprocessing.manifests import (
     MergeTask,
     Plan,
     StagedFile,
-    decoded_key,
-    decoded_prefix,
-    merge_plan_key,
-    missing_key,
-    plan_key,
-    tasks_key,
 )
 from reprocessing.merge_planning import MergePlanner
 from reprocessing.merging import Merger

@@ -9,7 +9,12 @@ import msgspec
 
 from optimization.errors import FilesReplaced
 from reprocessing.errors import FewerReadings
-from reprocessing.manifests import DecodeTask, decoded_key, resolved_prefix, tasks_key
+from reprocessing.keys import (
+    decoded_key,
+    resolved_prefix,
+    tasks_key,
+)
+from reprocessing.manifests import DecodeTask
 from reprocessing.request import Request, Scope
 from reprocessing.scope import has_device
 from sensors.decode import decode

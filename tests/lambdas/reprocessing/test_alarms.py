@@ -11,9 +11,13 @@ from msgspec.structs import replace
 from optimization.manifests import Key
 from reprocessing import alarms, joining
 from reprocessing.alarms import HOUR_MS, Raised
+from reprocessing.changes import (
+    Alarm,
+    AlarmCount,
+    Alarms,
+)
 from reprocessing.differing import match
 from reprocessing.joining import join
-from reprocessing.manifests import Alarm, AlarmCount, Alarms
 from reprocessing.measured import Values
 from sensors.rules import Rule
 from tests.lambdas.reprocessing.readings import DAY_MS, RULES, Held, Readings, between, cuts, readings, table

@@ -8,8 +8,13 @@ from hypothesis import strategies as st
 
 from optimization.manifests import Key
 from reprocessing import comparing
+from reprocessing.changes import (
+    Changes,
+    MetricChange,
+    OtherDevices,
+    Series,
+)
 from reprocessing.comparing import Comparison
-from reprocessing.manifests import Changes, MetricChange, OtherDevices, Series
 from sensors.times import iso_ms
 from tests.lambdas.reprocessing.readings import COLUMNS, RULES, Held, Readings, between, cuts, held, readings, table
 

@@ -18,7 +18,13 @@ import pytest
 
 from compaction.hours import Window
 from compaction.ledger import Ledger
-from reprocessing.manifests import CLAIMS_PREFIX, LEDGER_PREFIX, RESOLVED_PREFIX, RUNS_PREFIX, executions_prefix
+from reprocessing.keys import (
+    CLAIMS_PREFIX,
+    LEDGER_PREFIX,
+    RESOLVED_PREFIX,
+    RUNS_PREFIX,
+    executions_prefix,
+)
 from tests.faults import Died, dies_after, dies_before, fail_at, label, loses_its_answer, rows_at_every_effect
 from tests.lake import Lake
 from tests.lambdas.reprocessing import scenes

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from compaction.errors import ObjectArchived, ObjectChanged, ObjectMissing, ResultMissing
 from reprocessing.errors import RulesChanged
-from reprocessing.manifests import DecodeTask, decoded_key, total
+from reprocessing.keys import decoded_key
+from reprocessing.manifests import DecodeTask, total
 from reprocessing.request import Scope
 from reprocessing.scope import has_device
 from sensors.settings import Limits

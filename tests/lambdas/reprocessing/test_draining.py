@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compaction.errors import ObjectChanged
-from reprocessing.manifests import DecodeResult, mark_key, total
+from reprocessing.keys import mark_key
+from reprocessing.manifests import DecodeResult, total
 from reprocessing.request import Scope
 from sensors.quarantine import Source
 from sensors.settings import Limits

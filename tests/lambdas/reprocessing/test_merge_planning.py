@@ -14,14 +14,16 @@ from optimization.errors import FileNotRewritable, RowsDeleted
 from optimization.manifests import SourceFile
 from reprocessing import merge_planning
 from reprocessing.errors import RulesChanged
-from reprocessing.manifests import (
-    MERGE_ID_PROPERTY,
-    RUN_ID_PROPERTY,
-    Committed,
+from reprocessing.keys import (
     committed_key,
     decoded_key,
     merge_plan_key,
     merge_prefix,
+)
+from reprocessing.manifests import (
+    MERGE_ID_PROPERTY,
+    RUN_ID_PROPERTY,
+    Committed,
 )
 from reprocessing.request import Scope
 from reprocessing.touching import sources_of

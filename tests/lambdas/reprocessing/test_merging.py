@@ -13,8 +13,10 @@ from compaction.errors import FileMismatch, ResultMissing
 from optimization import reading as reading_module
 from optimization.accounting import Account
 from optimization.manifests import Key
+from reprocessing.changes import MetricChange
 from reprocessing.errors import RulesChanged
-from reprocessing.manifests import MergeResult, MetricChange, merged_key
+from reprocessing.keys import merged_key
+from reprocessing.manifests import MergeResult
 from reprocessing.request import Scope
 from sensors.settings import Metric, Threshold
 from tests.lake import Lake

@@ -8,10 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from reprocessing.changes import (
+    Alarm,
+    AlarmCount,
+    Alarms,
+    MetricChange,
+)
 from reprocessing.charts import bands, bars
 from reprocessing.curves import Curves
 from reprocessing.drawing import of_alarms, of_days
-from reprocessing.manifests import Alarm, AlarmCount, Alarms, MetricChange
 from reprocessing.page import headline, render
 from reprocessing.report import Day, Device, Readings, Records, Refusal, Report
 from reprocessing.wording import amount, day_or_moment, limit, minute, moment, period, size, usd

@@ -11,7 +11,8 @@ from botocore.exceptions import ReadTimeoutError
 from compaction.manifests import PlannedObject
 from reprocessing.errors import RestoreRefused
 from reprocessing.frozen import MOST_LOOKS, WAIT_S, Copy, copy_of
-from reprocessing.manifests import Plan, frozen_key, plan_key
+from reprocessing.keys import frozen_key, plan_key
+from reprocessing.manifests import Plan
 from reprocessing.request import Request, Scope, Tier
 from reprocessing.restoring import Restorer
 from tests.glacier import GlacierS3, glacier_lake

@@ -3,7 +3,14 @@
 import pytest
 
 from reprocessing import totals
-from reprocessing.manifests import Alarms, Changes, DeviceDay, MetricChange, OtherDevices, Series
+from reprocessing.changes import (
+    Alarms,
+    Changes,
+    DeviceDay,
+    MetricChange,
+    OtherDevices,
+    Series,
+)
 from reprocessing.report import Device, Others
 from reprocessing.totals import Totals
 

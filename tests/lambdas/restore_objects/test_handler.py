@@ -10,7 +10,8 @@ import pytest
 from compaction.archive import objects
 from compaction.errors import ObjectArchived
 from compaction.hours import Window
-from reprocessing.manifests import DecodeTask, Plan, frozen_key, plan_key
+from reprocessing.keys import frozen_key, plan_key
+from reprocessing.manifests import DecodeTask, Plan
 from restore_objects import handler
 from tests.lake import AT, NOW, Lake, reading
 from tests.lambdas.reprocessing import decodes

@@ -13,15 +13,17 @@ from compaction.errors import InvalidInput, ResultMismatch
 from compaction.lake_table import LakeTable
 from optimization.reachable import reachable
 from reprocessing.errors import CannotUndo, RangeHeld
-from reprocessing.manifests import (
-    UNDO_PROPERTY,
-    LedgerEntry,
-    Taken,
+from reprocessing.keys import (
     claim_key,
     committed_key,
     ledger_key,
     mark_key,
     undone_key,
+)
+from reprocessing.manifests import (
+    UNDO_PROPERTY,
+    LedgerEntry,
+    Taken,
 )
 from reprocessing.request import Scope
 from reprocessing.undoing import Wish, wish

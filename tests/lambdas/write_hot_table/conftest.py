@@ -16,7 +16,13 @@ from compaction.store import Store
 from optimization.manifests import Key, SourceFile
 from optimization.reading import rows_schema
 from reprocessing.hot import HotWriter
-from reprocessing.manifests import HotResult, MergeGroup, MergeTask, Plan, group_key, plan_key
+from reprocessing.keys import group_key, plan_key
+from reprocessing.manifests import (
+    HotResult,
+    MergeGroup,
+    MergeTask,
+    Plan,
+)
 from reprocessing.request import Request, Scope
 from sensors.hot_items import TIME_KEY, Items
 from sensors.reading import Reading

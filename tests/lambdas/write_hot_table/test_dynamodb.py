@@ -10,7 +10,8 @@ import pytest
 
 import environment
 from reprocessing.hot_table import Access, NewerItem, Pace, content, is_newer
-from reprocessing.manifests import MergeTask, group_key
+from reprocessing.keys import group_key
+from reprocessing.manifests import MergeTask
 from sensors.hot_items import TIME_KEY, Items
 from sensors.settings import HotTable
 from sensors.times import iso_ms
