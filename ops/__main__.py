@@ -35,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
         command.add_argument("--json", action="store_true", help="print JSON for programs")
         if name == chosen:  # only the chosen command's module is imported, so that each starts at once
             importlib.import_module(f"ops.{name}").add_arguments(command)
-    given = parser.parse_args(arguments)
+    given, unknown = parser.parse_known_args(arguments)
+    if unknown:  # with the usage of the command, which has the right ones
+        commands.choices[given.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(importlib.import_module(f"ops.{given.command}").run(given))
     except OpsError as error:

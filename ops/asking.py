@@ -26,7 +26,12 @@ _DEFAULTS: dict[str, tuple[Any, ...]] = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which readings, what is done with them, and how."""
     which = parser.add_argument_group("which readings")
-    which.add_argument("--from", dest="start", metavar="ISO", help="the first time of measurement: 2026-03-01T09:00Z")
+    which.add_argument(
+        "--from",
+        dest="start",
+        metavar="ISO",
+        help="the first time of measurement, 2026-03-01T09:00Z; a new run needs it",
+    )
     which.add_argument("--to", dest="end", metavar="ISO", help="the end, not included; without it, now")
     which.add_argument("--devices", metavar="LIST", help="names and globs: pump-1,'press-*'; without it all devices")
     which.add_argument("--source", metavar="SOURCE", help="archive (as without it), or quarantine: what was rejected")

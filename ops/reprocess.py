@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Read archived readings once more by today's rules and decoder. Without --apply it is a dry run: it reports "
         "what would change, and changes nothing. Shows the progress and then the report; Ctrl-C leaves it running."
     )
+    parser.epilog = "docs/reprocessing.md explains it all, with examples."
     asking.add_arguments(parser)
     runs = parser.add_argument_group("watching and taking back")
     runs.add_argument(

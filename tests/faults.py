@@ -13,7 +13,7 @@ from tests.memory_aws import Effect, Effects
 Fault = Callable[[Effect], Any]
 
 _CHANCE = re.compile(
-    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b([0-9a-f]{16}|[0-9a-f]{64})\b|\d{15,}|(?<=-m)\d+(?=\.avro)"
+    r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b([0-9a-f]{16}|[0-9a-f]{64})\b|\d{12,}|(?<=-m)\d+(?=\.avro)"
     r"|(?<=put item ).+"
 )
 

@@ -21,7 +21,7 @@ eval "$(.venv/bin/python -m local env)"      point any AWS client at it
 .venv/bin/aws dynamodb describe-table --table-name readings-local
 .venv/bin/python -m ops status               stream, table, backlog, runs
 .venv/bin/python -m ops optimize --dry-run   what the table's upkeep would do
-.venv/bin/python -m ops reprocess --from 2020-01-01   what today's rules would change
+.venv/bin/python -m ops reprocess --help     compute readings again
 .venv/bin/python -m ops query "select …"     SQL over the readings
 .venv/bin/python -m local simulate --help    send more
 make down                                    stop it"""

@@ -162,7 +162,7 @@ def deployed() -> Deployment:
 
 def ended(execution_arn: str) -> dict[str, Any]:
     """An execution, once it has ended. Raises TimeoutError."""
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 600  # for a machine with much else to do
     while time.monotonic() < deadline:
         found: dict[str, Any] = client("stepfunctions").describe_execution(executionArn=execution_arn)
         if found["status"] != "RUNNING":

@@ -138,6 +138,15 @@ def test_a_dry_run_ends_with_whether_it_is_worth_to_be_applied(
     assert f"{so}  python -m ops {RANGE} --apply --note WHY\n" in capsys.readouterr().out
 
 
+def test_an_unknown_option_is_answered_with_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(shlex.split(f"{RANGE} --aply"))
+
+    said = capsys.readouterr().err
+    assert "--apply" in said
+    assert said.endswith("reprocess: error: unrecognized arguments: --aply\n")
+
+
 def test_the_report_is_opened_in_a_browser(
     lake_with_runs: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -143,6 +143,18 @@ def test_what_it_sets_aside_is_in_the_quarantine_once_it_is_published(memory_lak
     assert memory_lake.store.read(new) == memory_lake.store.read(old)
 
 
+def test_what_waits_for_compaction_is_set_aside_by_that_alone(memory_lake: Lake) -> None:
+    filled(memory_lake)
+    before = set(memory_lake.store.keys("quarantine/"))
+    memory_lake.put("c", [b"garbage", reading("pump-5")])
+
+    answer = Reprocessing(memory_lake, asked=request(targets=("table", "hot")), limits=EARLY).run()
+
+    assert answer.snapshot_id is not None
+    assert set(memory_lake.store.keys("quarantine/")) == before
+    assert "pump-5" not in devices(memory_lake)
+
+
 def test_a_run_that_publishes_nothing_says_what_it_would(memory_lake: Lake) -> None:
     filled(memory_lake)
     for mode in ("dry_run", "backtest"):

@@ -5,11 +5,12 @@ The points are the side effects of an undisturbed run, counted: a new one is cov
 same input carries the run on, and table, hot table, quarantine, ledger and report are those of the undisturbed run.
 """
 
+import contextlib
 import functools
 import gzip
+import itertools
 import re
 from collections.abc import Callable, Iterator
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ import pytest
 from compaction.hours import Window
 from compaction.ledger import Ledger
 from reprocessing.manifests import CLAIMS_PREFIX, LEDGER_PREFIX, RESOLVED_PREFIX, RUNS_PREFIX, executions_prefix
-from tests.faults import dies_before, fail_at, label, loses_its_answer, rows_at_every_effect
+from tests.faults import Died, dies_after, dies_before, fail_at, label, loses_its_answer, rows_at_every_effect
 from tests.lake import Lake
 from tests.lambdas.reprocessing import scenes
 from tests.lambdas.reprocessing.execution import Execution, Site
@@ -213,13 +214,29 @@ def test_a_failure_changes_nothing_of_what_comes_out(scene: Scene, point: int) -
         assert is_met or outcome(execution.site) == expected, f"{names[point]} {fault.__name__}, then {go_on.__name__}"
 
 
-@pytest.mark.parametrize(
-    "scene", [scene for scene in SCENES if scene is not scenes.fewer], ids=lambda one: one.__name__
-)
+@pytest.mark.parametrize("scene", [scene for scene in SCENES if scene is not scenes.fewer])
 def test_a_reader_sees_the_table_before_or_after_whenever_it_looks(scene: Scene) -> None:
     execution = resumed(scene, undisturbed(scene).names.index("update table"))
     before = execution.site.lake.rows()
 
     seen = rows_at_every_effect(execution.site.lake, execution.drive)
 
-    assert [rows for rows, _ in groupby([before, *seen])] == [before, execution.site.lake.rows()]
+    assert [rows for rows, _ in itertools.groupby([before, *seen])] == [before, execution.site.lake.rows()]
+
+
+@pytest.mark.parametrize("scene", [scenes.archive, scenes.beside_optimize, scenes.undo_archive])
+def test_whoever_takes_over_may_die_as_well_each_a_little_later(scene: Scene) -> None:
+    execution = resumed(scene, 0)
+    site, effects = execution.site, execution.site.lake.s3.effects
+    for point in itertools.count():
+        effects.names.clear()
+        effects.fault = lambda number, effect, point=point: dies_after(effect) if number == point else effect()
+        with contextlib.suppress(Died):
+            execution.drive()
+        if execution.state is None:
+            break
+        site.states.set(execution.name, "ABORTED")
+        execution = scenes.begin(site, f"execution-{point}", execution)
+
+    assert point > 5
+    assert outcome(site) == undisturbed(scene).outcome

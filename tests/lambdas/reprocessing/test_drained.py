@@ -5,8 +5,8 @@ from typing import Any
 from reprocessing.report import Report
 from sensors.settings import Limits
 from tests.lake import AT, reading
+from tests.lambdas.reprocessing.mended import Rows, asked, hot, rows
 from tests.lambdas.reprocessing.system import System, quarantined
-from tests.lambdas.reprocessing.test_ranges import Rows, asked, hot, rows
 
 LATER = Limits(future_tolerance_s=7200)
 
