@@ -219,7 +219,8 @@ def undo_reprocess(settings: Settings, lake: Lake) -> FunctionSpec:
             objects(lake, TABLE, s3.GetObject, s3.PutObject),
             *catalog(lake.database, glue.GetTable, glue.UpdateTable),
             *find_database(lake.database),
-            *_claim(settings, lake),
+            objects(lake, CLAIMS, s3.DeleteObject),  # which are read and written as part of the ledger
+            _look_at_execution(settings),
         ],
     )
 
@@ -228,5 +229,9 @@ def _claim(settings: Settings, lake: Lake) -> list[Statement]:
     """Claim a range and give it back; a claim of others is worth as much as the execution that has made it."""
     return [
         objects(lake, CLAIMS, s3.DeleteObject, s3.PutObject),
-        iam.allow(iam.arn("states", f"execution:{own_name(settings, 'reprocess')}:*"), states.DescribeExecution),
+        _look_at_execution(settings),
     ]
+
+
+def _look_at_execution(settings: Settings) -> Statement:
+    return iam.allow(iam.arn("states", f"execution:{own_name(settings, 'reprocess')}:*"), states.DescribeExecution)

@@ -10,7 +10,7 @@ import copy
 import functools
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import boto3
 import pytest
@@ -19,7 +19,7 @@ from local import process
 from tests.e2e.least_privilege.cases import Privilege, enforced, exempt, roles, settings
 from tests.e2e.least_privilege.functions import PLANNED, REFUSED, WRITTEN, Functions, new_run_id
 from tests.e2e.least_privilege.reprocessing import Reprocessing
-from tests.e2e.least_privilege.saving import Saved, Stores
+from tests.e2e.least_privilege.saving import Steps, Stores
 from tests.e2e.least_privilege.services import Services
 from tests.e2e.plant import Plant
 
@@ -33,7 +33,6 @@ ERROR_ACTION = ("TopicRuleRole", "kinesis:PutRecord")
 STARTED = ["CompactStateMachineArn", "OptimizeStateMachineArn"]
 """Outputs of the machines that schedules start, as the statements of the starting machine's role have them."""
 
-T = TypeVar("T")
 Use = Callable[[], str]
 Uses = dict[str, Callable[[Privilege | None], Use]]
 """By role, what prepares a use with every permission, so that a privilege can be taken away, or none in particular."""
@@ -65,8 +64,8 @@ def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: py
             "ProcessReadingsRole": functools.partial(process_readings, functions),
             "ProvisioningRole": lambda _: services.provision,
             "ReportReprocessRole": step(reprocessing.before_report, reprocessing.report),
-            "ReprocessRole": lambda _: run_reprocessing(functions, services, reprocessing),
-            "RestoreObjectsRole": step(reprocessing.before_restore, reprocessing.restore),
+            "ReprocessRole": functools.partial(run_reprocessing, functions, services, reprocessing),
+            "RestoreObjectsRole": step(reprocessing.before_decode, reprocessing.restore),
             "RewriteParquetRole": lambda _: rewrite(functions),
             "ScheduleRole": watched(services.schedule),
             "StartRunRole": functools.partial(start, services),
@@ -81,26 +80,6 @@ def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: py
 def watched(use: Callable[[str], str]) -> Callable[[Privilege | None], Use]:
     """A use that waits for a refusal of the action that is missing, or for its end when none is."""
     return lambda missing: functools.partial(use, missing.action if missing else "")
-
-
-class Steps:
-    """Uses of single steps. What comes before a step is done once, and is there again for every case that follows."""
-
-    def __init__(self, functions: Functions, stores: Stores) -> None:
-        self._functions, self._stores = functions, stores
-
-    def use(self, before: Callable[[], T], step: Callable[[T], str]) -> Callable[[Privilege | None], Use]:
-        kept: list[tuple[T, Saved]] = []
-
-        def prepare(_: Privilege | None) -> Use:
-            if kept:
-                self._functions.begin_anew()
-                self._stores.put_back(kept[0][1])
-            else:
-                kept.append((before(), self._stores.save()))
-            return lambda: step(kept[0][0])
-
-        return prepare
 
 
 def process_readings(functions: Functions, missing: Privilege | None) -> Use:
@@ -154,10 +133,21 @@ def run_upkeep(functions: Functions, services: Services) -> Use:
     return services.run_upkeep
 
 
-def run_reprocessing(functions: Functions, services: Services, reprocessing: Reprocessing) -> Use:
+def run_reprocessing(
+    functions: Functions, services: Services, reprocessing: Reprocessing, missing: Privilege | None
+) -> Use:
+    """A run, or what else comes to the function that the missing statement names."""
+    if missing and "UndoReprocess" in missing.resource:
+        return lambda: services.run_reprocessing({"undo": new_run_id(), "note": "least privilege"})
     functions.fragment()
     functions.archive(PLANNED)
-    return lambda: services.run_reprocessing(reprocessing.input())
+
+    def run() -> str:
+        with_ice = missing and "RestoreObjects" in missing.resource
+        with reprocessing.frozen() if with_ice else contextlib.nullcontext():
+            return services.run_reprocessing(reprocessing.input())
+
+    return run
 
 
 def start(services: Services, missing: Privilege | None) -> Use:

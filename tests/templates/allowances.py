@@ -40,8 +40,16 @@ PARLIAMENT = {
             role,
             "RESOURCE_MISMATCH",
             "states:DescribeExecution needs *:express:*",
-        ): "either kind of execution would do, and those of a map are no express ones"
-        for role in ("CompactRole", "OptimizeRole", "ReprocessRole")
+        ): "either kind of execution would do, and no machine of ours has express ones"
+        for role in (
+            "CompactRole",
+            "OptimizeRole",
+            "ReprocessRole",
+            "PlanReprocessRole",
+            "CommitReprocessRole",
+            "UndoReprocessRole",
+            "ReprocessPolicy",
+        )
     },
     (
         "StartRunRole",

@@ -31,11 +31,11 @@ ARCHIVE, QUARANTINE = "raw-data/*", "quarantine/*"
         ("MergeReadings", {RUN, STAGED, TABLE}, {RUN, TABLE}, set()),
         ("CommitReprocess", {RUN, STAGED, TABLE, CLAIMS}, {RUN, TABLE, QUARANTINE, MARKS, CLAIMS}, {CLAIMS}),
         ("WriteHotTable", {RUN, STAGED}, {RUN}, set()),
-        ("ReportReprocess", {RUN, STAGED, TABLE}, {RUN, LEDGER, MARKS}, {CLAIMS}),
+        ("ReportReprocess", {RUN, STAGED, TABLE, LEDGER}, {RUN, LEDGER, MARKS}, {CLAIMS}),
         (
             "UndoReprocess",
             {RUN, TABLE, LEDGER, MARKS},
-            {RUN, TABLE, LEDGER, CLAIMS},
+            {RUN, TABLE, LEDGER},
             {CLAIMS, MARKS, QUARANTINE},
         ),
     ],
@@ -76,10 +76,11 @@ def test_who_has_the_policy_starts_watches_stops_redrives_and_reads_reports_and_
         f"states:{here}:mapRun:{name}/*": {"states:DescribeMapRun", "states:ListExecutions"},
         f"states:{here}:execution:{name}/*": {"states:DescribeExecution", "states:GetExecutionHistory"},
         "s3:::${Bucket}/runs/reprocess/*": {"s3:GetObject"},
+        "s3:::${Bucket}/ledger/reprocess/*": {"s3:GetObject"},
         "s3:::${Bucket}": {"s3:ListBucket"},
         "*": {"cloudformation:DescribeStacks", "cloudformation:ListStacks"},
     }
-    assert [one.conditions["s3:prefix"] for one in said if "s3:ListBucket" in one.actions] == [[RUN]]
+    assert [one.conditions["s3:prefix"] for one in said if "s3:ListBucket" in one.actions] == [[RUN, LEDGER]]
     assert ["kms:ViaService" in one.conditions for one in said if "kms:Decrypt" in one.actions] == [True]
 
 

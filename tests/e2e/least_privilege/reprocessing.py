@@ -1,7 +1,9 @@
 """What makes the functions of the reprocessing use everything that their roles allow."""
 
+import contextlib
 import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
@@ -21,7 +23,6 @@ class Reprocessing:
     def __init__(self, outputs: dict[str, str], functions: Functions) -> None:
         self._outputs = outputs
         self._functions = functions
-        self._frozen = ""
 
     def input(self, **fields: object) -> dict[str, object]:
         """An input that no run had: who asks for the same again carries a run on."""
@@ -40,26 +41,27 @@ class Reprocessing:
     def plan(self, run_id: str, run_input: dict[str, object]) -> str:
         return self._functions.invoke("PlanReprocessName", self._begin(run_id, run_input))
 
-    def before_restore(self) -> str:
-        """A run whose plan has a frozen object."""
-        run_id = self.before_decode()
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[dict[str, object]]:
+        """An object of the archive in Glacier; no other run is to find it, and wait for it."""
+        s3, bucket = boto3.client("s3"), self._outputs["RawBucketName"]
+        key, _ = self._functions.archive(PLANNED)
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        put = s3.put_object(Bucket=bucket, Key=key, Body=body, StorageClass="GLACIER")
+        try:
+            yield {"key": key, "bytes": len(body), "etag": put["ETag"].strip('"')}
+        finally:
+            s3.delete_object(Bucket=bucket, Key=key)
+
+    def restore(self, run_id: str) -> str:
+        """Restore for a run that is planned, as if its plan had a frozen object."""
         s3, bucket = boto3.client("s3"), self._outputs["ProcessedBucketName"]
-        key, etag = self._functions.archive(PLANNED)
-        self._frozen = key
-        body = s3.get_object(Bucket=self._outputs["RawBucketName"], Key=key)["Body"].read()
-        frozen = s3.put_object(Bucket=self._outputs["RawBucketName"], Key=key, Body=body, StorageClass="GLACIER")
-        line = {"key": key, "bytes": len(body), "etag": frozen.get("ETag", etag).strip('"')}
-        s3.put_object(Bucket=bucket, Key=f"runs/reprocess/{run_id}/frozen.jsonl", Body=json.dumps(line).encode())
         place = f"runs/reprocess/{run_id}/plan.json"
         plan = json.loads(s3.get_object(Bucket=bucket, Key=place)["Body"].read())
         s3.put_object(Bucket=bucket, Key=place, Body=json.dumps({**plan, "frozen": 1}).encode())
-        return run_id
-
-    def restore(self, run_id: str) -> str:
-        said = self._functions.invoke("RestoreObjectsName", {"run_id": run_id})
-        # no other run is to find it, and wait for it
-        boto3.client("s3").delete_object(Bucket=self._outputs["RawBucketName"], Key=self._frozen)
-        return said
+        with self.frozen() as line:
+            s3.put_object(Bucket=bucket, Key=f"runs/reprocess/{run_id}/frozen.jsonl", Body=json.dumps(line).encode())
+            return self._functions.invoke("RestoreObjectsName", {"run_id": run_id})
 
     def before_decode(self) -> str:
         """A run that is planned."""

@@ -1,12 +1,16 @@
 """The stores of a deployed system as they were: a case begins where the one before it began."""
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import boto3
 
+from tests.e2e.least_privilege.functions import Functions
+
 KEPT = ("Body", "Metadata", "StorageClass")
 TABLE_INPUT = ("Name", "TableType", "Parameters", "StorageDescriptor", "PartitionKeys")
+
+T = TypeVar("T")
 
 
 class Saved(NamedTuple):
@@ -66,3 +70,23 @@ class Stores:
 
     def _tables(self) -> list[dict[str, Any]]:
         return list(self._glue.get_tables(DatabaseName=self._database)["TableList"])  # type: ignore[arg-type]
+
+
+class Steps:
+    """Uses of single steps. What comes before a step is done once, and is there again for every case that follows."""
+
+    def __init__(self, functions: Functions, stores: Stores) -> None:
+        self._functions, self._stores = functions, stores
+
+    def use(self, before: Callable[[], T], step: Callable[[T], str]) -> Callable[[object], Callable[[], str]]:
+        kept: list[tuple[T, Saved]] = []
+
+        def prepare(_: object) -> Callable[[], str]:
+            if kept:
+                self._functions.begin_anew()
+                self._stores.put_back(kept[0][1])
+            else:
+                kept.append((before(), self._stores.save()))
+            return lambda: step(kept[0][0])
+
+        return prepare
