@@ -118,7 +118,6 @@ NOT_ENFORCED = (
             "PlanMergeRole",
             "MergeReadingsRole",
             "WriteHotTableRole",
-            "ReportReprocessRole",
         )
     ),
     *(
