@@ -117,7 +117,7 @@ def test_a_change_has_another_key_and_leaves_the_rest_alone(tmp_path):
     before = bucket.puts
     build.build(changed(load("dev"), log_level="DEBUG"), tmp_path / "two", bucket="artifacts", s3=bucket)
 
-    assert bucket.puts == before + 2  # the log level stands in the templates realtime and batch
+    assert bucket.puts == before + 3  # the log level stands in the templates realtime, batch and reprocessing
 
 
 def test_the_uploaded_templates_point_at_objects_that_are_there(tmp_path):
