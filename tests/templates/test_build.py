@@ -1,5 +1,6 @@
 """The build as a whole: what it writes, what it uploads, what it says, and what it refuses."""
 
+import copy
 import hashlib
 import json
 import shlex
@@ -48,9 +49,18 @@ def contents(folder: Path) -> dict[str, str]:
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
 
 
-def uploaded(tmp_path: Path, environment: str = "dev") -> tuple[build.Built, Bucket]:
-    bucket = Bucket(load(environment).region)
-    return build.build(load(environment), tmp_path, bucket="artifacts", s3=bucket), bucket
+@pytest.fixture(scope="module")
+def uploaded_once(tmp_path_factory) -> tuple[build.Built, Bucket]:
+    settings = load("dev", {})
+    bucket = Bucket(settings.region)
+    return build.build(settings, tmp_path_factory.mktemp("uploaded"), bucket="artifacts", s3=bucket), bucket
+
+
+@pytest.fixture
+def uploaded(uploaded_once) -> tuple[build.Built, Bucket]:
+    """A build of `dev`, and a bucket of the test's own with what it has uploaded."""
+    done, bucket = uploaded_once
+    return done, copy.deepcopy(bucket)
 
 
 def zips(environment: str) -> set[str]:
@@ -101,10 +111,10 @@ def test_functions_fit_into_lambda(built, environment):
     assert max(sizes.values()) < 262_144_000
 
 
-def test_an_upload_puts_every_artifact_once_under_a_key_of_its_hash(tmp_path):
-    done, bucket = uploaded(tmp_path / "one")
+def test_an_upload_puts_every_artifact_once_under_a_key_of_its_hash(uploaded, tmp_path):
+    done, bucket = uploaded
     first = dict(bucket.objects)
-    build.build(load("dev"), tmp_path / "two", bucket="artifacts", s3=bucket)
+    build.build(load("dev"), tmp_path, bucket="artifacts", s3=bucket)
 
     assert bucket.puts == len(first) == len(done.manifest["artifacts"].keys() - {"root.json"})
     for key, content in first.items():
@@ -112,16 +122,16 @@ def test_an_upload_puts_every_artifact_once_under_a_key_of_its_hash(tmp_path):
         assert hashlib.sha256(content).hexdigest()[:20] in key
 
 
-def test_a_change_has_another_key_and_leaves_the_rest_alone(tmp_path):
-    _, bucket = uploaded(tmp_path / "one")
+def test_a_change_has_another_key_and_leaves_the_rest_alone(uploaded, tmp_path):
+    _, bucket = uploaded
     before = bucket.puts
-    build.build(changed(load("dev"), log_level="DEBUG"), tmp_path / "two", bucket="artifacts", s3=bucket)
+    build.build(changed(load("dev"), log_level="DEBUG"), tmp_path, bucket="artifacts", s3=bucket)
 
     assert bucket.puts == before + 3  # the log level stands in the templates realtime, batch and reprocessing
 
 
-def test_the_uploaded_templates_point_at_objects_that_are_there(tmp_path):
-    done, bucket = uploaded(tmp_path)
+def test_the_uploaded_templates_point_at_objects_that_are_there(uploaded):
+    done, bucket = uploaded
     root = json.loads(done.root_template.read_text(encoding="utf-8"))
     prefix = "https://s3.eu-central-1.amazonaws.com/artifacts/"
     code = []
@@ -138,7 +148,7 @@ def test_the_uploaded_templates_point_at_objects_that_are_there(tmp_path):
 
 
 def test_the_deploy_command_names_template_stack_region_and_tags(tmp_path):
-    done, _ = uploaded(tmp_path, "manufacturing")
+    done = build.build(load("manufacturing"), tmp_path, bucket="artifacts", s3=Bucket("ap-southeast-1"))
     words = shlex.split(done.deploy_command)
     tags = dict(word.split("=") for word in words if "=" in word)
 
