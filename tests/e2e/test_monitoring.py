@@ -164,7 +164,8 @@ def test_every_alarm_of_the_template_is_there_and_tells_the_topic(system: System
 
 @pytest.mark.promise("iot-processing", "dashboard")
 def test_every_metric_of_the_dashboard_is_of_something_deployed(system: System) -> None:
-    functions = boto3.client("lambda").list_functions()["Functions"]
+    pages = boto3.client("lambda").get_paginator("list_functions").paginate()
+    functions = [function for page in pages for function in page["Functions"]]
     mappings = boto3.client("lambda").list_event_source_mappings()["EventSourceMappings"]
     table = boto3.client("dynamodb").describe_table(TableName=system.outputs["ReadingsTableName"])["Table"]
     machines = boto3.client("stepfunctions").list_state_machines()["stateMachines"]

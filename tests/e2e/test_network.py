@@ -170,6 +170,7 @@ def test_the_lifecycle_of_objects_is_that_of_the_settings(system):
         "aws/lambda/": processed.set_aside_days,
         "quarantine/": processed.quarantine_days,
         "runs/": None,
+        "staging/": processed.staging_days,
         "warehouse/": None,
     }
 
