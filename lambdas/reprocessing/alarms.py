@@ -9,11 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec.structs import replace
 
-from reprocessing.changes import (
-    Alarm,
-    AlarmCount,
-    Alarms,
-)
+from reprocessing.changes import Alarm, AlarmCount, Alarms
 from reprocessing.differing import DEVICE
 from reprocessing.largest import Largest
 from reprocessing.measured import Values

@@ -14,13 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reprocessing.alarms import Raised
-from reprocessing.changes import (
-    Changes,
-    DeviceDay,
-    MetricChange,
-    OtherDevices,
-    Series,
-)
+from reprocessing.changes import Changes, DeviceDay, MetricChange, OtherDevices, Series
 from reprocessing.differing import DEVICE, Differing, Matched, differing_attributes, differing_values, match, values_of
 from reprocessing.largest import Largest
 from reprocessing.measured import Values

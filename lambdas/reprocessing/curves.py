@@ -18,8 +18,9 @@ from reprocessing.changes import Series
 from reprocessing.charts import Band
 from reprocessing.manifests import MergeGroup, MergeTask
 from reprocessing.measured import Values
-from reprocessing.merging import Merge, read_group
+from reprocessing.merging import Merge
 from reprocessing.request import Scope
+from reprocessing.runs import read_group
 
 BUCKETS: Final = 240
 """About as many as a phone has points across."""

@@ -23,19 +23,8 @@ from compaction.scratch import scratch_folder
 from compaction.sorting import SortedRows, by_source
 from compaction.store import Store
 from reprocessing.draining import Drain
-from reprocessing.keys import (
-    decoded_key,
-    decoded_prefix,
-    rejects_key,
-    resolved_key,
-)
-from reprocessing.manifests import (
-    DecodedObject,
-    DecodeResult,
-    DecodeTask,
-    StagedFile,
-    total,
-)
+from reprocessing.keys import decoded_key, decoded_prefix, rejects_key, resolved_key
+from reprocessing.manifests import DecodedObject, DecodeResult, DecodeTask, StagedFile, total
 from reprocessing.marks import Marks
 from reprocessing.request import Request, Scope
 from reprocessing.runs import plan_by

@@ -7,11 +7,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from reprocessing.alarms import COUNTS, HOUR_MS, LISTED, Listing, extended
-from reprocessing.changes import (
-    Alarm,
-    AlarmCount,
-    Alarms,
-)
+from reprocessing.changes import Alarm, AlarmCount, Alarms
 
 HELD: Final = 100_000
 """Devices and metrics that are held while the alarms of a run are joined: some tens of megabytes."""

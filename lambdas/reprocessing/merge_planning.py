@@ -23,18 +23,8 @@ from optimization.looking import samples, source
 from optimization.splitting import SAMPLED_ROW_GROUPS, split
 from optimization.surveying import MAX_TASKS
 from reprocessing.grouping import Meeting, Part, Together, new_part, old_part, together
-from reprocessing.keys import (
-    committed_key,
-    group_key,
-    merge_plan_key,
-    missing_key,
-)
-from reprocessing.manifests import (
-    MERGE_ID_PROPERTY,
-    Committed,
-    MergeTask,
-    Plan,
-)
+from reprocessing.keys import committed_key, group_key, merge_plan_key, missing_key
+from reprocessing.manifests import MERGE_ID_PROPERTY, Committed, MergeTask, Plan
 from reprocessing.request import Request, is_compared, writes_table
 from reprocessing.runs import decoded, plan_by, planned_tasks
 from reprocessing.snapshots import published

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compaction.arrange import PARTITION_MS, PartitionBy
-from compaction.errors import ResultMissing
 from compaction.parquet import Files, Format
 from compaction.scratch import scratch_folder
 from compaction.spill import ALL_TIMES_MS, SortedRuns, side_by_side
@@ -29,14 +28,9 @@ from optimization.rewriting import MOST_OF_TARGET
 from optimization.rewriting import Tally as Count
 from reprocessing.comparing import Comparison
 from reprocessing.keys import merged_key
-from reprocessing.manifests import (
-    MergeGroup,
-    MergeResult,
-    MergeTask,
-    Tally,
-)
-from reprocessing.request import Request, Scope
-from reprocessing.runs import plan_by
+from reprocessing.manifests import MergeGroup, MergeResult, MergeTask, Tally
+from reprocessing.request import Request, Scope, publishes
+from reprocessing.runs import plan_by, read_group
 from reprocessing.scope import mask
 from sensors.rules import rules
 from sensors.settings import Metric
@@ -76,7 +70,7 @@ class Merger(msgspec.Struct, frozen=True):
             inputs = copies(self.s3, self.bucket, (*group.old, *group.staged), merge.keys, folder)
             sources = [merge.take(copy) for copy in inputs]
             files = None
-            if request.mode == "apply" and "table" in request.targets:
+            if publishes(request):
                 files = self._files(store, group, f"{run_id}-{merge_id}-{task.task_id}-reprocessed", folder)
             for before, after in merge.compared(files):
                 comparison.add(before, after)
@@ -192,11 +186,3 @@ def _add(runs: SortedRuns, batch: pa.RecordBatch) -> None:
 
 def _tally(count: Count) -> Tally:
     return Tally(count.rows, count.key_checksum)
-
-
-def read_group(store: Store, task: MergeTask) -> MergeGroup:
-    """The group of a task. Raises ResultMissing when it is gone."""
-    body = store.read(task.group)
-    if body is None:
-        raise ResultMissing(f"Task {task.task_id} is of the group {task.group}, which is gone. Start a new run.")
-    return msgspec.json.decode(body, type=MergeGroup)

@@ -25,12 +25,8 @@ from reprocessing.keys import (
     tasks_key,
     undone_key,
 )
-from reprocessing.manifests import (
-    Committed,
-    Execution,
-    Plan,
-)
-from reprocessing.request import Request
+from reprocessing.manifests import Committed, Execution, Plan
+from reprocessing.request import Request, settles_hot
 from reprocessing.runs import read_plan
 from reprocessing.snapshots import published
 from sensors.settings import FunctionSettings
@@ -72,7 +68,7 @@ class Planner(msgspec.Struct, frozen=True):
             "bytes": plan.bytes,
             "frozen": plan.frozen,
             "frozen_bytes": plan.frozen_bytes,
-            "write_hot": plan.request.mode == "apply" and "hot" in plan.request.targets,
+            "write_hot": settles_hot(plan.request),
             "plan": {"bucket": self.store.bucket, "key": tasks_key(run_id)},
         }
 

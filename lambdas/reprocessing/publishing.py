@@ -20,19 +20,10 @@ from optimization.live import entries, live_files, refuse_partitioning
 from reprocessing.causes import causes, lost
 from reprocessing.checking import Merged, verify_decoded, verify_merged
 from reprocessing.errors import FewerReadings
-from reprocessing.keys import (
-    committed_key,
-    missing_key,
-    plan_key,
-)
-from reprocessing.manifests import (
-    MERGE_ID_PROPERTY,
-    RUN_ID_PROPERTY,
-    Committed,
-    DecodedObject,
-    Plan,
-)
+from reprocessing.keys import committed_key, missing_key, plan_key
+from reprocessing.manifests import MERGE_ID_PROPERTY, RUN_ID_PROPERTY, Committed, DecodedObject, Plan
 from reprocessing.marks import mark
+from reprocessing.request import publishes
 from reprocessing.runs import decoded, read_plan
 from reprocessing.snapshots import published, undone
 from sensors.times import iso_ms
@@ -73,11 +64,11 @@ class Publisher:
         if body is not None:
             return msgspec.json.decode(body, type=Committed)
         plan = read_plan(self._store, run_id)
-        publishes = plan.request.mode == "apply" and "table" in plan.request.targets
-        merge_id = (publishes and self._published_merge(plan)) or merge_id
-        merged = verify_merged(self._store, plan, merge_id, verify_decoded(self._store, plan), publishes=publishes)
+        publishing = publishes(plan.request)
+        merge_id = (publishing and self._published_merge(plan)) or merge_id
+        merged = verify_merged(self._store, plan, merge_id, verify_decoded(self._store, plan), publishes=publishing)
         answer = self._answer(plan, merge_id, merged)
-        if publishes:
+        if publishing:
             answer = self._publish(plan, merged, answer)
         if answer.snapshot_id is not None:
             self._publish_rejects(plan)

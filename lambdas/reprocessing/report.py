@@ -4,11 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from reprocessing.changes import (
-    Alarms,
-    MetricChange,
-    Series,
-)
+from reprocessing.changes import Alarms, MetricChange, Series
 from reprocessing.costs import Estimate
 from reprocessing.manifests import HotRefusal, Taken
 from reprocessing.request import Mode, Request

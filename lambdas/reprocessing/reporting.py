@@ -12,30 +12,12 @@ from compaction.hours import hour_prefix
 from compaction.results import results
 from compaction.store import Store
 from reprocessing.causes import causes
-from reprocessing.changes import (
-    Alarms,
-    MetricChange,
-    Series,
-)
-from reprocessing.keys import (
-    decoded_key,
-    hot_key,
-    merge_plan_key,
-    merged_key,
-    missing_key,
-    tasks_key,
-)
-from reprocessing.manifests import (
-    DecodedObject,
-    DecodeResult,
-    DecodeTask,
-    HotRefusal,
-    HotResult,
-    MergeResult,
-    MergeTask,
-    Plan,
-)
+from reprocessing.changes import Alarms, MetricChange, Series
+from reprocessing.keys import decoded_key, hot_key, merge_plan_key, merged_key, missing_key
+from reprocessing.manifests import DecodedObject, DecodeResult, HotRefusal, HotResult, MergeResult, MergeTask, Plan
 from reprocessing.report import Day, Device, Found, Hot, Others, Readings, Records
+from reprocessing.request import settles_hot
+from reprocessing.runs import planned_tasks
 from reprocessing.scope import archive_window
 from reprocessing.totals import Totals
 from sensors.settings import Limits
@@ -111,7 +93,7 @@ class Results:
 
     def _decoded(self) -> Iterator[DecodeResult]:
         run_id = self._plan.run_id
-        tasks = self._lines(tasks_key(run_id), DecodeTask)
+        tasks = planned_tasks(self._store, run_id)
         found = results(self._store, f"Run {run_id}", tasks, lambda task: decoded_key(run_id, task), DecodeResult)
         return (result for _, result in found)
 
@@ -181,8 +163,7 @@ class Results:
         return causes(vanished, missing, self._objects()) if vanished else {}
 
     def _hot(self, merge_id: str) -> Hot | None:
-        request = self._plan.request
-        if request.mode != "apply" or "hot" not in request.targets:
+        if not settles_hot(self._plan.request):
             return None
         run_id = self._plan.run_id
         what = f"The hot table's part of run {run_id}"

@@ -60,6 +60,16 @@ def writes_table(request: Request) -> bool:
     return "table" in request.targets and request.mode != "backtest"
 
 
+def publishes(request: Request) -> bool:
+    """Whether the run itself changes the table."""
+    return request.mode == "apply" and "table" in request.targets
+
+
+def settles_hot(request: Request) -> bool:
+    """Whether the run itself changes the hot table."""
+    return request.mode == "apply" and "hot" in request.targets
+
+
 def is_compared(request: Request, *, to_table: bool) -> bool:
     """Whether decoded readings are compared with those of the table: those that are for it, and sometimes others.
 

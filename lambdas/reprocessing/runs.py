@@ -10,18 +10,8 @@ from compaction.results import results
 from compaction.store import Store
 from compaction.verification import check_own
 from reprocessing.errors import RulesChanged
-from reprocessing.keys import (
-    decoded_key,
-    executions_prefix,
-    plan_key,
-    tasks_key,
-)
-from reprocessing.manifests import (
-    DecodeResult,
-    DecodeTask,
-    Execution,
-    Plan,
-)
+from reprocessing.keys import decoded_key, executions_prefix, plan_key, tasks_key
+from reprocessing.manifests import DecodeResult, DecodeTask, Execution, MergeGroup, MergeTask, Plan
 
 
 def read_plan(store: Store, run_id: str) -> Plan:
@@ -41,6 +31,14 @@ def plan_by(store: Store, run_id: str, rules: str) -> Plan:
             "between. Nothing is published; start a new run, which decodes everything by the rules of now."
         )
     return plan
+
+
+def read_group(store: Store, task: MergeTask) -> MergeGroup:
+    """The group of a task. Raises ResultMissing when it is gone."""
+    body = store.read(task.group)
+    if body is None:
+        raise ResultMissing(f"Task {task.task_id} is of the group {task.group}, which is gone. Start a new run.")
+    return msgspec.json.decode(body, type=MergeGroup)
 
 
 def executions_of(store: Store, run_id: str) -> tuple[str, ...]:

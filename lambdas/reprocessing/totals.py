@@ -5,11 +5,7 @@ from functools import reduce
 from typing import Final
 
 from reprocessing.alarms import LISTED
-from reprocessing.changes import (
-    Changes,
-    MetricChange,
-    Series,
-)
+from reprocessing.changes import Changes, MetricChange, Series
 from reprocessing.comparing import SERIES, combined
 from reprocessing.joining import Joining
 from reprocessing.report import Device, Others, Readings

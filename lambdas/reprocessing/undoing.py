@@ -24,14 +24,9 @@ from compaction.store import Store
 from reprocessing import fields, parsing
 from reprocessing.errors import CannotUndo
 from reprocessing.keys import ledger_key, undone_key
-from reprocessing.manifests import (
-    UNDO_PROPERTY,
-    LedgerEntry,
-    Plan,
-    Taken,
-    Undone,
-)
+from reprocessing.manifests import UNDO_PROPERTY, LedgerEntry, Plan, Taken, Undone
 from reprocessing.marks import unmark
+from reprocessing.request import publishes
 from reprocessing.reverting import Swap, instead, refuse_others, swap_of
 from reprocessing.runs import decoded, executions_of, read_plan
 from reprocessing.snapshots import published, undone
@@ -184,7 +179,7 @@ class Undoer:
 
 
 def _not_there(plan: Plan) -> str:
-    if plan.request.mode != "apply" or "table" not in plan.request.targets:
+    if not publishes(plan.request):
         return f"Run {plan.run_id} has published nothing: it was no run that applies changes to the table."
     return (
         f"Run {plan.run_id} has no snapshot in the history of the table: it published nothing, was rolled back, or its "
