@@ -20,7 +20,7 @@ from reprocessing.request import settles_hot
 from reprocessing.runs import planned_tasks
 from reprocessing.scope import archive_window
 from reprocessing.totals import Totals
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 NAMED: Final = 100
 """Objects that a report names of those that are missing (the run's `missing.jsonl` has all), or outside its hours."""
@@ -50,9 +50,9 @@ class Sums(msgspec.Struct, frozen=True):
 class Results:
     """The results of a run and of one of its merges, read as often as something is made of them."""
 
-    def __init__(self, store: Store, plan: Plan, merge_id: str, limits: Limits) -> None:
+    def __init__(self, store: Store, plan: Plan, merge_id: str, decoding: Decoding) -> None:
         self._store = store
-        self._hours = archive_window(plan.request.scope, limits)
+        self._hours = archive_window(plan.request.scope, decoding)
         self._plan = plan
         self._merge_id = merge_id
 
