@@ -19,11 +19,8 @@ from compaction.writing import Writer
 from optimization.manifests import Group, RewriteTask, SourceFile
 from optimization.rewriting import Rewriter
 from reprocessing.keys import plan_key
-from reprocessing.manifests import (
-    MergeGroup,
-    MergeTask,
-    Plan,
-)
+from reprocessing.manifests import Plan
+from reprocessing.merge_manifests import MergeGroup, MergeTask
 from reprocessing.merging import Merger
 from reprocessing.request import Request, Scope
 from sensors.settings import Decoding

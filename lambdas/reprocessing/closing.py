@@ -17,7 +17,8 @@ from optimization.errors import FileNotRewritable
 from reprocessing.costs import estimate
 from reprocessing.curves import Curves, Reader
 from reprocessing.keys import committed_key, ledger_key, page_key, report_key
-from reprocessing.manifests import Committed, LedgerEntry, Plan, Taken
+from reprocessing.ledger import LedgerEntry, Taken
+from reprocessing.manifests import Committed, Plan
 from reprocessing.marks import mark
 from reprocessing.new_alarms import alert_of, new_alarms
 from reprocessing.page import render

@@ -14,7 +14,8 @@ from compaction.store import Store
 from reprocessing.causes import causes
 from reprocessing.changes import Alarms, MetricChange, Series
 from reprocessing.keys import decoded_key, hot_key, merge_plan_key, merged_key, missing_key
-from reprocessing.manifests import DecodedObject, DecodeResult, HotRefusal, HotResult, MergeResult, MergeTask, Plan
+from reprocessing.manifests import DecodedObject, DecodeResult, Plan
+from reprocessing.merge_manifests import HotRefusal, HotResult, MergeResult, MergeTask
 from reprocessing.report import Day, Device, Found, Hot, Others, Readings, Records
 from reprocessing.request import settles_hot
 from reprocessing.runs import planned_tasks

@@ -23,7 +23,7 @@ from reprocessing.keys import (
     plan_key,
     tasks_key,
 )
-from reprocessing.manifests import MERGE_ID_PROPERTY, RUN_ID_PROPERTY
+from reprocessing.snapshots import MERGE_ID_PROPERTY, RUN_ID_PROPERTY
 from sensors.settings import Decoding
 from tests.faults import copy_of
 from tests.lake import AT, ORPHAN_DAYS, Lake, in_memory, reading

@@ -19,8 +19,9 @@ from reprocessing.keys import (
     plan_key,
     report_key,
 )
-from reprocessing.manifests import RUN_ID_PROPERTY, Committed
+from reprocessing.manifests import Committed
 from reprocessing.request import Scope
+from reprocessing.snapshots import RUN_ID_PROPERTY
 from sensors.settings import Decoding
 from tests import faults
 from tests.lake import HOUR, Lake, in_memory, reading

@@ -18,12 +18,8 @@ from reprocessing.keys import (
     page_key,
     report_key,
 )
-from reprocessing.manifests import (
-    HotRefusal,
-    HotResult,
-    LedgerEntry,
-    MergeTask,
-)
+from reprocessing.ledger import LedgerEntry
+from reprocessing.merge_manifests import HotRefusal, HotResult, MergeTask
 from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
 from sensors.settings import Decoding, Threshold
 from tests.lake import AT, HOUR, Lake, reading

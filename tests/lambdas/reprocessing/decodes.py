@@ -14,11 +14,7 @@ from compaction.manifests import PlannedObject, Task, TaskResult
 from compaction.writing import Writer
 from reprocessing.decoding import Decoder
 from reprocessing.keys import plan_key
-from reprocessing.manifests import (
-    DecodeResult,
-    DecodeTask,
-    Plan,
-)
+from reprocessing.manifests import DecodeResult, DecodeTask, Plan
 from reprocessing.request import Request, Scope
 from sensors import quarantine
 from sensors.reading import Reason, Rejection

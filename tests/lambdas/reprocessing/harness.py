@@ -17,17 +17,8 @@ from reprocessing.errors import FewerReadings
 from reprocessing.fingerprint import fingerprint
 from reprocessing.hot import HotWriter
 from reprocessing.keys import merge_plan_key, tasks_key
-from reprocessing.manifests import (
-    Committed,
-    DecodeResult,
-    DecodeTask,
-    Execution,
-    HotResult,
-    MergeResult,
-    MergeTask,
-    Plan,
-    Undone,
-)
+from reprocessing.manifests import Committed, DecodeResult, DecodeTask, Execution, Plan, Undone
+from reprocessing.merge_manifests import HotResult, MergeResult, MergeTask
 from reprocessing.merge_planning import MergePlanner
 from reprocessing.merging import Merger
 from reprocessing.planning import Planner

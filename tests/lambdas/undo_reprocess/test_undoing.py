@@ -20,12 +20,9 @@ from reprocessing.keys import (
     mark_key,
     undone_key,
 )
-from reprocessing.manifests import (
-    UNDO_PROPERTY,
-    LedgerEntry,
-    Taken,
-)
+from reprocessing.ledger import LedgerEntry, Taken
 from reprocessing.request import Scope
+from reprocessing.snapshots import UNDO_PROPERTY
 from reprocessing.undoing import Wish, wish
 from sensors.settings import Decoding
 from tests.faults import copy_of
