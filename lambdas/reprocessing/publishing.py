@@ -72,7 +72,8 @@ class Publisher:
             answer = self._publish(plan, merged, answer)
         if answer.snapshot_id is not None:
             self._publish_rejects(plan)
-            mark(self._store, plan, "archive")
+            resolved = (result.resolved_key for _, result in decoded(self._store, plan) if result.resolved_key)
+            mark(self._store, plan.run_id, resolved, "archive")
         self._store.write(committed_key(run_id), msgspec.json.encode(answer))
         return answer
 
