@@ -3,7 +3,7 @@
 import pytest
 
 from reprocessing.parsing import parse
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.lake import AT, reading
 from tests.lambdas.reprocessing.mended import DAY, MENDED, MIDNIGHT, asked, counts, hot, rows, sent, system
 from tests.lambdas.reprocessing.system import METRICS, System
@@ -75,7 +75,7 @@ def test_the_widest_range_that_may_be_asked_for_by_the_widest_settings(source: s
     ends = {"from": "1970-01-01T00:00:00+14:00", "to": "9997-12-31T23:59:59.999999-14:00"}
     words = {"source": source, "targets": ["table", "hot"], "mode": "apply", "note": "all there is"}
     made = system(sent("a", 0, 10))
-    made.deploy(limits=Limits(late_after_h=8760, future_tolerance_s=86_400))
+    made.deploy(decoding=Decoding(late_after_h=8760, future_tolerance_s=86_400))
 
     report = made.reprocess(parse(ends | words, made.settings.reprocessing))
 
