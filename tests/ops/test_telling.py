@@ -250,3 +250,13 @@ def test_a_line_about_a_run_says_whether_it_was_applied_and_which_one_was_undone
     assert did(ANSWER) == "applied: 10 changed, 14 added, 4 gone"
     assert did(ANSWER | {"mode": "dry_run", "outcome": "looked"}).startswith("dry run: 10 changed")
     assert did(UNDONE).startswith("undid first: 2,390 rows")
+
+
+def test_an_applied_run_without_a_change_says_so() -> None:
+    same = dict.fromkeys(("changed", "added", "vanished"), 0)
+    report = REPORT | {"snapshot_id": None, "readings": REPORT["readings"] | same}
+
+    assert did(ANSWER | same | {"snapshot_id": None}) == "applied: nothing to change in the table"
+    assert did(ANSWER | same) == "applied: nothing differs"
+    assert "nothing to change, its files are as they were" in printed(show_report(report))
+    assert "nothing to change" not in printed(show_report(report | {"outcome": "refused"}))
