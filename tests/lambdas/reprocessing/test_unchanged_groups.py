@@ -14,7 +14,7 @@ from reprocessing.errors import CannotUndo
 from reprocessing.keys import committed_key, merged_key
 from reprocessing.page import headline
 from reprocessing.request import Scope
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.lake import AT, Lake, reading
 from tests.lambdas.optimization import by_hand
 from tests.lambdas.reprocessing import harness, merges
@@ -26,7 +26,7 @@ SCOPE = Scope(AT_MS, NOON_MS)
 OLD = [Row("a"), Row("a", AT_MS + 1), Row("b", other_metrics=(("x", 1.0),)), Row("b", NOON_MS)]
 """Three rows of the scope, and one after it."""
 
-EARLY = Limits(future_tolerance_s=7200)
+EARLY = Decoding(future_tolerance_s=7200)
 """Rules by which a reading from an hour ahead, which was rejected, is one."""
 
 
@@ -150,8 +150,8 @@ def held(lake: Lake) -> tuple[Any, list[str], list[str]]:
     return lake.table().metadata.current_snapshot_id, files, list(lake.store.keys("quarantine/"))
 
 
-def run_of(lake: Lake, run_id: str = "run", limits: Limits | None = None, **asked: Any) -> Reprocessing:
-    return Reprocessing(lake, run_id, harness.request(EVERYTHING, **asked), limits)
+def run_of(lake: Lake, run_id: str = "run", decoding: Decoding | None = None, **asked: Any) -> Reprocessing:
+    return Reprocessing(lake, run_id, harness.request(EVERYTHING, **asked), decoding)
 
 
 def test_a_run_that_changes_nothing_publishes_nothing_and_says_so(memory_lake: Lake) -> None:
@@ -169,16 +169,16 @@ def test_only_the_files_of_groups_with_a_change_are_replaced(memory_lake: Lake) 
     filled(memory_lake)
     (today,) = [key for key in by_hand.live_files(memory_lake) if "day=2026-11-21" in key]
 
-    answer = run_of(memory_lake, limits=EARLY).run()
+    answer = run_of(memory_lake, decoding=EARLY).run()
 
     assert (answer.files_replaced, answer.files_written, answer.rows_replaced, answer.rows_written) == (1, 1, 2, 3)
     assert today in by_hand.live_files(memory_lake)
     assert [row["device_id"] for row in memory_lake.rows()] == ["pump-1", "pump-2", "pump-3", "pump-4", "pump-9"]
 
 
-@pytest.mark.parametrize("limits", [None, EARLY])
+@pytest.mark.parametrize("decoding", [None, EARLY])
 def test_a_group_of_several_tasks_is_replaced_as_a_whole_or_not_at_all(
-    memory_lake: Lake, monkeypatch: pytest.MonkeyPatch, limits: Limits | None
+    memory_lake: Lake, monkeypatch: pytest.MonkeyPatch, decoding: Decoding | None
 ) -> None:
     for number in range(3):
         memory_lake.put(f"{number}", [reading(f"pump-{number}{one}", at=AT + number) for one in range(3)])
@@ -187,11 +187,11 @@ def test_a_group_of_several_tasks_is_replaced_as_a_whole_or_not_at_all(
     before, snapshot_id = memory_lake.rows(), held(memory_lake)[0]
     monkeypatch.setattr(harness, "FILE_BYTES", 3000)
 
-    run = run_of(memory_lake, limits=limits)
+    run = run_of(memory_lake, decoding=decoding)
     answer = run.run()
 
     assert len(keeps := [result.keeps_files for result in run.merge()]) > 1
-    if limits is None:
+    if decoding is None:
         assert (set(keeps), answer.snapshot_id, held(memory_lake)[0]) == ({True}, None, snapshot_id)
         assert memory_lake.rows() == before
     else:
@@ -246,19 +246,19 @@ def test_there_is_nothing_to_take_back_of_a_run_without_a_change(memory_lake: La
 
 def test_a_run_is_taken_back_behind_one_that_had_nothing_to_change(memory_lake: Lake) -> None:
     before = filled(memory_lake).rows()
-    run = run_of(memory_lake, limits=EARLY)
+    run = run_of(memory_lake, decoding=EARLY)
     run.whole()
 
-    assert run_of(memory_lake, "again", limits=EARLY).whole().snapshot_id is None
+    assert run_of(memory_lake, "again", decoding=EARLY).whole().snapshot_id is None
     run.undo()
 
     assert memory_lake.rows() == before
 
 
 def test_an_undo_does_not_take_away_what_a_later_run_has_drained_though_it_was_there(memory_lake: Lake) -> None:
-    first = run_of(filled(memory_lake), limits=EARLY)
+    first = run_of(filled(memory_lake), decoding=EARLY)
     first.whole()
-    drain = run_of(memory_lake, "drain", limits=EARLY, source="quarantine")
+    drain = run_of(memory_lake, "drain", decoding=EARLY, source="quarantine")
 
     assert drain.whole().readings.added == 0
     with pytest.raises(CannotUndo, match="Undo run drain first, then this one"):
