@@ -77,9 +77,9 @@ class Merger(msgspec.Struct, frozen=True):
             for before, after in merge.compared(files):
                 comparison.add(before, after)
             written = files.finish() if files else ()
-            if task.has_whole_group and merge.keeps_files:
+            if merge.keeps_files and task.has_whole_group:
                 written = ()
-            else:
+            else:  # another task of the group may have a change, and all their files are published then
                 finished.publish(store)
         result = MergeResult(
             merge_id=merge_id,

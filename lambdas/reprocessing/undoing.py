@@ -7,7 +7,7 @@ would delete these files for good. So they are copied, within S3, and their mani
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ from reprocessing.manifests import Committed, Plan, Undone
 from reprocessing.marks import unmark
 from reprocessing.origins import copy_path
 from reprocessing.request import publishes
-from reprocessing.reverting import Swap, instead, standing_for, swap_of
+from reprocessing.reverting import instead, standing_for, swap_of
 from reprocessing.runs import decoded, executions_of, read_plan
 from reprocessing.snapshots import UNDO_PROPERTY, published, undone
 
@@ -132,7 +132,7 @@ class Undoer:
         swap = swap_of(table, snapshot, plan)
         standing = standing_for(table, snapshot, swap, plan)
         former = list(self._copies(plan, swap.removed))
-        self._table.put_back(table, standing, former, _properties(plan, Swap(standing, swap.removed)))
+        self._table.put_back(table, standing, former, _properties(plan, standing, swap.removed))
         return _undone(plan.run_id, history(table)[0])
 
     def _not_there(self, plan: Plan) -> str:
@@ -196,12 +196,12 @@ def _as(file: DataFile, path: str) -> DataFile:
     return copied
 
 
-def _properties(plan: Plan, swap: Swap) -> dict[str, str]:
+def _properties(plan: Plan, removed: Sequence[DataFile], restored: Sequence[DataFile]) -> dict[str, str]:
     counts = {
-        "rows-removed": sum(file.record_count for file in swap.added),
-        "rows-restored": sum(file.record_count for file in swap.removed),
-        "files-removed": len(swap.added),
-        "files-restored": len(swap.removed),
+        "rows-removed": sum(file.record_count for file in removed),
+        "rows-restored": sum(file.record_count for file in restored),
+        "files-removed": len(removed),
+        "files-restored": len(restored),
     }
     return {UNDO_PROPERTY: plan.run_id, **{f"sensorkeep.{name}": str(count) for name, count in counts.items()}}
 
