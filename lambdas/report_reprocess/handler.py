@@ -37,6 +37,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
     closer = Closer(
         s3=s3,
         bucket=bucket,
+        glue=boto3.client("glue"),
+        database=os.environ["LAKE_DATABASE"],
         settings=settings(),
         sns=boto3.client("sns"),
         topic_arn=os.environ["ALERTS_TOPIC_ARN"],
