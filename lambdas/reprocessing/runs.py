@@ -11,14 +11,15 @@ from compaction.store import Store
 from compaction.verification import check_own
 from reprocessing.errors import RulesChanged
 from reprocessing.keys import decoded_key, executions_prefix, plan_key, tasks_key
-from reprocessing.manifests import DecodeResult, DecodeTask, Execution, MergeGroup, MergeTask, Plan
+from reprocessing.manifests import DecodeResult, DecodeTask, Execution, Plan
+from reprocessing.merge_manifests import MergeGroup, MergeTask
 
 
 def read_plan(store: Store, run_id: str) -> Plan:
     """What the run goes by. Raises ResultMissing when there is none."""
     body = store.read(plan_key(run_id))
     if body is None:
-        raise ResultMissing(f"Run {run_id} has no plan, so there is nothing to go on with. Start a new run.")
+        raise ResultMissing(f"Run {run_id} has no plan, {plan_key(run_id)}, to go on with. Start a new run.")
     return msgspec.json.decode(body, type=Plan)
 
 

@@ -16,9 +16,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from compaction.ahead import WIDTH
+from compaction.store import s3_client
 from environment import settings
 from reprocessing.hot import HotWriter
-from reprocessing.manifests import MergeTask
+from reprocessing.merge_manifests import MergeTask
 
 RESERVE_S = 20.0
 """Kept of the invocation's time for what is under way when the rest is over, and for the result."""
@@ -55,7 +56,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _writer() -> HotWriter:
     known = settings()
     return HotWriter(
-        s3=boto3.client("s3", config=Config(max_pool_connections=WIDTH)),
+        s3=s3_client(boto3),
         bucket=os.environ["PROCESSED_BUCKET"],
         dynamodb=boto3.client("dynamodb", config=_once()),
         table=os.environ["READINGS_TABLE"],

@@ -18,14 +18,10 @@ from reprocessing.keys import (
     page_key,
     report_key,
 )
-from reprocessing.manifests import (
-    HotRefusal,
-    HotResult,
-    LedgerEntry,
-    MergeTask,
-)
+from reprocessing.ledger import LedgerEntry
+from reprocessing.merge_manifests import HotRefusal, HotResult, MergeTask
 from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
-from sensors.settings import Limits, Threshold
+from sensors.settings import Decoding, Threshold
 from tests.lake import AT, HOUR, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
 from tests.lambdas.reprocessing import decodes
@@ -127,6 +123,33 @@ def test_a_run_that_was_undone_before_its_report_stays_so(memory_lake: Lake) -> 
     assert (entry.undone.by, entry.undone.note) == ("me", "a mistake")
 
 
+def test_a_run_that_a_rollback_took_back_before_its_report_is_not_said_to_be_applied(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0, 30.0], [200.0, 300.0])
+    before = memory_lake.table().metadata.current_snapshot_id or 0
+    run, topic = Run(memory_lake, asked=request(alerts="send")), Topic()
+    run.run()
+    memory_lake.table().manage_snapshots().rollback_to_snapshot(before).commit()
+
+    report = close(run, topic)
+
+    assert (report.outcome, report.taken_back, topic.messages) == ("undone", None, [])
+    entry = msgspec.json.decode(memory_lake.store.read(ledger_key("run")) or b"", type=LedgerEntry)
+    assert (entry.outcome, entry.undone) == ("undone", None)
+    page = (memory_lake.store.read(page_key("run")) or b"").decode()
+    assert "It was taken back by a rollback of the table." in page
+
+
+def test_a_run_whose_snapshot_has_expired_is_applied(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0], [200.0])
+    run = Run(memory_lake)
+    committed = run.run()
+    memory_lake.put("later", [reading("pump-2")])
+    memory_lake.run("later")
+    memory_lake.table().maintenance.expire_snapshots().by_id(int(committed.snapshot_id or 0)).commit()
+
+    assert close(run).outcome == "applied"
+
+
 def test_readings_of_objects_beyond_the_hours_of_the_range_are_counted_and_the_objects_named(
     memory_lake: Lake,
 ) -> None:
@@ -165,6 +188,20 @@ def test_a_back_test_has_the_alarms_of_given_rules_beside_those_of_now(memory_la
     assert report.alarms_after.total == 2
     assert report.alarms_given is not None
     assert [(alarm.severity, alarm.count) for alarm in report.alarms_given.listed] == [("warning", 4)]
+
+
+def test_a_back_test_without_readings_has_no_alarm_by_the_given_rules_either(memory_lake: Lake) -> None:
+    given = {"temperature": (Threshold("warning", above=40.0),)}
+    run = Run(memory_lake, asked=request(mode="backtest", rules=given))
+    run.run()
+
+    report = close(run)
+
+    assert report.alarms_given is not None
+    assert (report.alarms_after.total, report.alarms_given.total) == (0, 0)
+    page = (memory_lake.store.read(page_key("run")) or b"").decode()
+    assert "Back-test: 0 alarms by the given rules, 0 by those of now." in page
+    assert "No reading breaks a threshold, by the given rules or by those of now." in page
 
 
 def test_a_refused_run_is_reported_with_the_causes(memory_lake: Lake) -> None:
@@ -283,7 +320,7 @@ def test_lines_of_the_stream_are_marked_when_all_is_done_and_by_a_run_that_appli
     line = decodes.line("timestamp_in_future", "stream", "shardId-0:49", payload)
     key = decodes.put_quarantine(memory_lake, "streamed", line)
     asked = request(mode=mode, source="quarantine", targets=("table", "hot"))
-    run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
+    run = Run(memory_lake, asked=asked, decoding=Decoding(future_tolerance_s=7200))
     run.run()
     assert memory_lake.store.read(mark_key(key, "run")) is None
     run.write_hot()
@@ -299,7 +336,7 @@ def test_lines_of_the_stream_that_the_hot_table_refuses_are_not_marked(memory_la
     line = decodes.line("timestamp_in_future", "stream", "shardId-0:49", reading(at=AT + 3600))
     key = decodes.put_quarantine(memory_lake, "streamed", line)
     asked = request(source="quarantine", targets=("hot",))
-    run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
+    run = Run(memory_lake, asked=asked, decoding=Decoding(future_tolerance_s=7200))
     run.run()
     done_with_hot(run, refused=1)
 

@@ -20,14 +20,11 @@ from reprocessing.keys import (
     mark_key,
     undone_key,
 )
-from reprocessing.manifests import (
-    UNDO_PROPERTY,
-    LedgerEntry,
-    Taken,
-)
+from reprocessing.ledger import LedgerEntry, Taken
 from reprocessing.request import Scope
+from reprocessing.snapshots import UNDO_PROPERTY
 from reprocessing.undoing import Wish, wish
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.faults import copy_of
 from tests.lake import AT, HOUR, Lake, in_memory, reading
 from tests.lambdas.optimization import others
@@ -40,7 +37,7 @@ from tests.upkeep import Upkeep
 
 YESTERDAY = AT - 86_400
 AHEAD = {"temperature": 9.0, "received_at": (AT - 3600) * 1000}
-EARLY = Limits(future_tolerance_s=7200)
+EARLY = Decoding(future_tolerance_s=7200)
 
 
 def filled() -> Lake:
@@ -55,7 +52,7 @@ def filled() -> Lake:
 
 @functools.cache
 def published() -> Reprocessing:
-    run = Reprocessing(filled(), limits=EARLY)
+    run = Reprocessing(filled(), decoding=EARLY)
     run.run()
     return run
 
@@ -268,7 +265,8 @@ def test_a_range_that_was_compacted_to_since_is_left_as_it_is(done: Reprocessing
 
 def test_a_range_that_was_reprocessed_since_is_left_as_it_is(done: Reprocessing) -> None:
     done.states.set("run", "SUCCEEDED")
-    Reprocessing(done.lake, "other", limits=EARLY, states=done.states).run()
+    done.lake.put("a", [reading("pump-1", temperature=1.0), reading("pump-2")])
+    Reprocessing(done.lake, "other", request(allow_fewer=True), EARLY, done.states).run()
     done.states.set("other", "SUCCEEDED")
 
     refused(done, "Run other of reprocess")
@@ -276,7 +274,7 @@ def test_a_range_that_was_reprocessed_since_is_left_as_it_is(done: Reprocessing)
 
 def test_files_that_were_rewritten_since_are_left_as_they_are() -> None:
     lake = filled()
-    run = Reprocessing(lake, asked=request(Scope(TODAY.start_ms, AT * 1000 + 500)), limits=EARLY)
+    run = Reprocessing(lake, asked=request(Scope(TODAY.start_ms, AT * 1000 + 500)), decoding=EARLY)
     run.run()
     lake.put("c", [reading("pump-2", at=AT + 3600)])  # of the same day, after the range
     lake.run("next")
@@ -325,7 +323,7 @@ def test_a_run_whose_snapshots_have_expired_cannot_be_undone(done: Reprocessing,
 def test_a_table_that_was_partitioned_otherwise_before_is_left_as_it_is() -> None:
     lake = filled()
     lake.partition_by = "hour"
-    run = Reprocessing(lake, limits=EARLY)
+    run = Reprocessing(lake, decoding=EARLY)
     run.run()
 
     refused(run, "partitioned otherwise before run run")
