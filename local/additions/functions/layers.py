@@ -1,8 +1,8 @@
 """A function's layers: unpacked once for all workers, and found after the function's own code.
 
-On AWS, Python looks for a module in the function's code, then in `/opt/python`, then in the runtime: the precedence that
-the runtime's `/var/runtime/bootstrap.py` states. MiniStack puts layers first, and unpacks them anew for every worker: a
-hundred megabytes and more for each function that is called.
+On AWS, Python looks for a module in the function's code, then in `/opt/python`, then in the runtime: the precedence
+that the runtime's `/var/runtime/bootstrap.py` states. MiniStack puts layers first, and unpacks them anew for every
+worker: a hundred megabytes and more for each function that is called.
 """
 
 import os
