@@ -5,11 +5,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from compaction.ahead import WIDTH
 
 _MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 _LINES_BYTES = 256 * 1024  # read at once: a task of a plan is a line of about 100 KB
 _UNMET = frozenset({"PreconditionFailed", "412"})
+
+
+def s3_client(session: Any, **config: Any) -> Any:
+    """S3 with a connection for each of the calls that `ahead` makes at once; `session` may be boto3 itself."""
+    return session.client("s3", config=Config(max_pool_connections=WIDTH, **config))
 
 
 class Listed(NamedTuple):
