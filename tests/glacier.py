@@ -1,7 +1,6 @@
-"""S3 in memory with storage classes that have to be restored first, and how that can go wrong."""
+"""S3 in memory whose frozen objects can be restored, which takes its time, and how that can go wrong."""
 # ruff: noqa: N803 - arguments have the names that the clients give them
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,11 +9,9 @@ from botocore.exceptions import ClientError
 from tests.lake import Aws, Lake
 from tests.memory_aws import Effects, MemoryGlue, MemoryS3, memory_catalog
 
-NOT_READABLE = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-
 
 class GlacierS3(MemoryS3):
-    """Objects are frozen by `freeze`; a copy is there `takes` after it was asked for, by S3's clock (`now`).
+    """A copy of a frozen object is there `takes` after it was asked for, by S3's clock (`now`).
 
     `requests` are the calls of RestoreObject; `refusals` are codes by key, answered once a call, the last for ever.
     """
@@ -25,20 +22,18 @@ class GlacierS3(MemoryS3):
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.refusals: dict[str, list[str]] = {}
         self.looked_at: list[str] = []
-        self._classes: dict[str, str] = {}
         self._copies: dict[str, tuple[datetime, datetime]] = {}
 
-    def freeze(self, key: str, storage_class: str = "GLACIER") -> None:
-        """Move an object as a lifecycle rule does."""
-        self._classes[key] = storage_class
+    def freeze(self, bucket: str, key: str, storage_class: str = "GLACIER", restore: str = "") -> None:
+        super().freeze(bucket, key, storage_class, restore)
         self._copies.pop(key, None)
 
     def restore_object(self, *, Bucket: str, Key: str, RestoreRequest: dict[str, Any]) -> None:
         self.requests.append((Key, RestoreRequest))
-        super().head_object(Bucket=Bucket, Key=Key)
+        head = super().head_object(Bucket=Bucket, Key=Key)
         if codes := self.refusals.get(Key):
             raise _error(codes.pop(0) if len(codes) > 1 else codes[0], "RestoreObject")
-        if Key not in self._classes:
+        if "StorageClass" not in head:
             raise _error("ObjectAlreadyInActiveTierError", "RestoreObject")
         if self._in_progress(Key):
             raise _error("RestoreAlreadyInProgress", "RestoreObject")
@@ -47,25 +42,14 @@ class GlacierS3(MemoryS3):
 
     def head_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
         self.looked_at.append(Key)
-        head = super().head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch) | self._storage(Key)
-        if self._in_progress(Key):
-            head["Restore"] = 'ongoing-request="true"'
-        elif self._has_copy(Key):
-            until = self._copies[Key][1].strftime("%a, %d %b %Y %H:%M:%S GMT")
-            head["Restore"] = f'ongoing-request="false", expiry-date="{until}"'
-        return head
+        return super().head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch)
 
-    def get_object(self, *, Bucket: str, Key: str, **rest: Any) -> dict[str, Any]:
-        if self._classes.get(Key) in NOT_READABLE and not self._has_copy(Key):
-            raise _error("InvalidObjectState", "GetObject")
-        return super().get_object(Bucket=Bucket, Key=Key, **rest)
-
-    def _pages(self, **request: Any) -> Iterator[dict[str, Any]]:
-        for page in super()._pages(**request):
-            yield {"Contents": [item | self._storage(item["Key"]) for item in page.get("Contents", ())]}
-
-    def _storage(self, key: str) -> dict[str, str]:
-        return {"StorageClass": self._classes[key]} if key in self._classes else {}
+    def _restore(self, bucket: str, key: str) -> str:
+        if self._in_progress(key):
+            return 'ongoing-request="true"'
+        if not self._has_copy(key):
+            return ""
+        return f'ongoing-request="false", expiry-date="{self._copies[key][1]:%a, %d %b %Y %H:%M:%S GMT}"'
 
     def _in_progress(self, key: str) -> bool:
         return key in self._copies and self.now < self._copies[key][0]

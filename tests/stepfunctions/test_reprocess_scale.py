@@ -132,7 +132,7 @@ def _fill(lake: Lake) -> None:
             key = f"{folder}{name}-{number:08x}-0000-0000-0000-000000000000.gz"
             archive[key] = Stored(igzip.compress(record, 0), {}, lake.s3.now)
     for key in itertools.islice(archive, FROZEN):
-        lake.s3.freeze(key)
+        lake.s3.freeze(lake.raw, key)
     lake.s3.takes = dates.timedelta(seconds=WAIT_S["Standard"] * (MOST_LOOKS - 1))
     lake.s3.page = 1_000
     Ledger(lake.store).record("earlier", 1, [Task("00000", tuple(PlannedObject(key, 1, "") for key in archive))])
@@ -142,7 +142,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, lake: Lake, settings_file: str) -> 
     """Have the functions find this lake in place of AWS, and its clock in place of the system's."""
     states = MemoryStates()
     states.start(EXECUTION)
-    clients = {"s3": lake.s3, "stepfunctions": states, "dynamodb": None, "sns": None}
+    clients = {"s3": lake.s3, "glue": lake.glue, "stepfunctions": states, "dynamodb": None, "sns": None}
     names = {"SETTINGS_FILE": settings_file, "RAW_BUCKET": lake.raw, "PROCESSED_BUCKET": lake.processed}
     for name, value in {
         **names,
