@@ -25,7 +25,7 @@ from reprocessing.manifests import MERGE_ID_PROPERTY, RUN_ID_PROPERTY, Committed
 from reprocessing.marks import mark
 from reprocessing.request import publishes
 from reprocessing.runs import decoded, read_plan
-from reprocessing.snapshots import published, undone
+from reprocessing.snapshots import is_first_since, published, undone
 from sensors.times import iso_ms
 
 
@@ -141,12 +141,19 @@ class Publisher:
         return history(table)[0]
 
     def _publish_rejects(self, plan: Plan) -> None:
-        """Put what was set aside where the quarantine is."""
-        pairs = (
-            (result.rejects_key, result.quarantine_key)
+        """Put what was set aside where the quarantine is.
+
+        What the compaction has set aside is left out, unless another run may have stored it since that was looked up:
+        this one may have taken the reading out again.
+        """
+        table = commit(f"Run {plan.run_id}", self._table.find, self._sleep)
+        only_new = table is not None and is_first_since(table, plan)
+        keys = (
+            (result.new_rejects_key if only_new else result.rejects_key, result.quarantine_key)
             for task, result in decoded(self._store, plan)
-            if task.to_table and result.rejects_key and result.quarantine_key
+            if task.to_table
         )
+        pairs = ((source, target) for source, target in keys if source and target)
         for (source, target), copied in ahead(lambda pair: self._store.copy(*pair), pairs):
             if not copied:
                 raise FileMismatch(
