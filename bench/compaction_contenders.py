@@ -51,10 +51,10 @@ def ours(source: Path, out: Path) -> Callable[[], object]:
     """The worker with everything on, all objects in one task."""
     from compaction.manifests import PlannedObject, Task
     from compaction.writing import Writer
-    from sensors.settings import Limits
+    from sensors.settings import Decoding
 
     writer = Writer(
-        LocalS3(source, out), "raw", "processed", Limits(), METRICS, "day", file_bytes=128_000_000, bloom_filter=False
+        LocalS3(source, out), "raw", "processed", Decoding(), METRICS, "day", file_bytes=128_000_000, bloom_filter=False
     )
     objects = [PlannedObject(path.name, path.stat().st_size, "tag") for path in sorted(source.iterdir())]
     return lambda: writer.write("run", Task("00000", tuple(objects)))

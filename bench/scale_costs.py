@@ -19,14 +19,11 @@ from compaction.writing import Writer
 from optimization.manifests import Group, RewriteTask, SourceFile
 from optimization.rewriting import Rewriter
 from reprocessing.keys import plan_key
-from reprocessing.manifests import (
-    MergeGroup,
-    MergeTask,
-    Plan,
-)
+from reprocessing.manifests import Plan
+from reprocessing.merge_manifests import MergeGroup, MergeTask
 from reprocessing.merging import Merger
 from reprocessing.request import Request, Scope
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from sensors.times import MAX_MS
 
 JSON_BYTES: Final = 60_000_000  # of each size; two tasks of half of it, and a rewrite of what they wrote
@@ -85,7 +82,7 @@ def measure(payload_bytes: int, json_bytes: int = JSON_BYTES) -> Costs:
     metrics = tuple(f"metric_{number:02}" for number in range(METRICS_OF[payload_bytes]))
     halves, (sent, recorded, rows) = _archive(s3, metrics, json_bytes)
     archived = sum(item.bytes for half in halves for item in half)
-    writer = Writer(s3, "raw", "processed", Limits(), metrics, "day", file_bytes=1_000_000_000, bloom_filter=False)
+    writer = Writer(s3, "raw", "processed", Decoding(), metrics, "day", file_bytes=1_000_000_000, bloom_filter=False)
     compact_s = -_cpu_s()
     results = [writer.write("run", Task(f"{number:05}", tuple(half))) for number, half in enumerate(halves)]
     compact_s += _cpu_s()

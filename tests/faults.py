@@ -57,7 +57,7 @@ def copy_of(made: Lake) -> Lake:
     """A lake in memory, as if it were built anew, with no side effect counted yet."""
     lake = Lake(aws=in_memory(Effects()))
     lake.raw, lake.processed, lake.database, lake.metrics = made.raw, made.processed, made.database, made.metrics
-    lake.partition_by, lake.limits = made.partition_by, made.limits
+    lake.partition_by, lake.decoding = made.partition_by, made.decoding
     lake.s3.buckets = {name: dict(objects) for name, objects in made.s3.buckets.items()}
     lake.s3.now = made.s3.now
     lake.glue.tables = dict(made.glue.tables)

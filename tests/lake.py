@@ -28,7 +28,7 @@ from compaction.runs import read_plan
 from compaction.store import Store
 from compaction.writing import Writer
 from local import process
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.memory_aws import Effects, MemoryGlue, MemoryS3, memory_catalog
 
 REGION = "eu-central-1"
@@ -93,7 +93,7 @@ class Lake:
         self.raw, self.processed, self.database = f"raw-{name}", f"processed-{name}", f"lake_{name}"
         self.metrics = metrics
         self.partition_by: Any = partition_by
-        self.limits = Limits()
+        self.decoding = Decoding()
         self.s3, self.glue, self.catalog, self.now = aws or Aws(client("s3"), client("glue"), _catalog())
         for bucket in (self.raw, self.processed):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
@@ -137,7 +137,7 @@ class Lake:
             self.s3,
             self.raw,
             self.processed,
-            self.limits,
+            self.decoding,
             self.metrics,
             self.partition_by,
             file_bytes=128_000_000,

@@ -14,7 +14,7 @@ from compaction.shape import Shape
 from compaction.vectors import VectorDecoder
 from sensors.decode import decode
 from sensors.reading import MAX_PAYLOAD_BYTES, Reading, Reason, Rejection
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 _LESSONS = 8  # refused records of a block that may teach the shape: what is not learned now comes again
 _TOGETHER_BYTES = 400_000  # decoded at once at least, though the objects be small
@@ -38,13 +38,13 @@ class _Origin(NamedTuple):
 class Intake:
     """Hands on what it reads, some records at a time; objects are numbered in the order in which they are read."""
 
-    def __init__(self, metrics: Sequence[str], limits: Limits, keep: Keep, set_aside: SetAside) -> None:
+    def __init__(self, metrics: Sequence[str], decoding: Decoding, keep: Keep, set_aside: SetAside) -> None:
         self._metrics = tuple(metrics)
-        self._limits = limits
+        self._decoding = decoding
         self._keep = keep
         self._set_aside = set_aside
         self._shape = Shape()
-        self._vectors = VectorDecoder(metrics, limits)
+        self._vectors = VectorDecoder(metrics, decoding)
         self._held: list[_Origin] = []
         self._held_bytes = 0
         self.records: list[int] = []
@@ -132,7 +132,7 @@ class Intake:
 
     def _decode(self, record: bytes, origin: _Origin, place: str) -> list[Reading]:
         """The readings of a line: one, or several without line feeds between; what is none is set aside."""
-        outcome = decode(record, origin.arrived_at_ms, self._limits)
+        outcome = decode(record, origin.arrived_at_ms, self._decoding)
         if isinstance(outcome, Reading):
             self.records[origin.source] += 1
             return [outcome]
@@ -147,7 +147,7 @@ class Intake:
         return []
 
     def _any_is_json(self, parts: list[bytes], arrived_at_ms: int) -> bool:
-        outcomes = (decode(part, arrived_at_ms, self._limits) for part in parts)
+        outcomes = (decode(part, arrived_at_ms, self._decoding) for part in parts)
         return any(isinstance(outcome, Reading) or outcome.reason is not Reason.NOT_JSON for outcome in outcomes)
 
     def _reject(self, source: int, rejection: Rejection, record: bytes, place: str) -> None:

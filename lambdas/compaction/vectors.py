@@ -15,7 +15,7 @@ from compaction.identities import Identities
 from compaction.shape import IDENTITY, MAX_FIELDS, VALUE, Row, Shape
 from sensors.decode import METRIC_LIMIT, SMALLEST_METRIC
 from sensors.reading import ATTRIBUTES, MAX_ATTRIBUTE_CHARS, MAX_METRIC_NAME_CHARS, MAX_METRICS, RESERVED_NAMES
-from sensors.settings import Calibration, Limits
+from sensors.settings import Calibration, Decoding
 from sensors.times import MAX_MS, SMALLEST_MS, from_text
 
 _ISO_MS: Final = r"^\d{4}-\d\d-\d\dT([01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$"
@@ -43,11 +43,11 @@ class Decoded(NamedTuple):
 class VectorDecoder:
     """Turns rows of a shape into columns."""
 
-    def __init__(self, metrics: Sequence[str], limits: Limits) -> None:
+    def __init__(self, metrics: Sequence[str], decoding: Decoding) -> None:
         self._declared = tuple(metrics)
-        self._ahead_ms = pa.scalar(limits.future_tolerance_s * 1000, pa.int64())
-        self._late_ms = pa.scalar(-limits.late_after_h * 3_600_000, pa.int64())
-        self._calibrations = limits.calibrations
+        self._ahead_ms = pa.scalar(decoding.future_tolerance_s * 1000, pa.int64())
+        self._late_ms = pa.scalar(-decoding.late_after_h * 3_600_000, pa.int64())
+        self._calibrations = decoding.calibrations
         self._identities = Identities()
 
     def decode(self, rows: Sequence[Row], shape: Shape, arrived_at_ms: pa.Int64Array) -> Decoded:

@@ -22,7 +22,7 @@ from compaction.scratch import scratch_folder
 from compaction.sorting import SortedRows
 from compaction.store import Store
 from sensors.counts import Counts
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 _IF_ARCHIVED: Final = "Restore it, or leave its hour out with 'from' and 'to' of a new run."
 
@@ -36,7 +36,7 @@ class Writer(msgspec.Struct, frozen=True):
     s3: Any
     raw_bucket: str
     processed_bucket: str
-    limits: Limits
+    decoding: Decoding
     metrics: Sequence[str]
     partition_by: PartitionBy
     file_bytes: int
@@ -53,7 +53,7 @@ class Writer(msgspec.Struct, frozen=True):
         with scratch_folder("lower compaction.task_mb") as folder:
             rows = SortedRows(folder, PARTITION_MS[self.partition_by])
             rejects = Rejects(folder)
-            intake = Intake(self.metrics, self.limits, rows.add, rejects.add)
+            intake = Intake(self.metrics, self.decoding, rows.add, rejects.add)
             for planned in task.objects:
                 answer = open_planned(self.s3, self.raw_bucket, planned, _IF_ARCHIVED)
                 intake.read(planned.key, answer["Body"], answer["LastModified"])

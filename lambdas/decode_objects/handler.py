@@ -42,7 +42,7 @@ def _decoder() -> Decoder:
         raw_bucket=os.environ["RAW_BUCKET"],
         processed_bucket=os.environ["PROCESSED_BUCKET"],
         rules=fingerprint(settings()),
-        limits=settings().decoding,
+        decoding=settings().decoding,
         metrics=tuple(settings().metrics),
         partition_by=settings().lake.partition_by,
         file_bytes=settings().compaction.file_mb * 1_000_000,

@@ -12,7 +12,7 @@ from botocore.config import Config
 from compaction.ahead import WIDTH
 from environment import settings
 from reprocessing.fingerprint import fingerprint
-from reprocessing.manifests import MergeTask
+from reprocessing.merge_manifests import MergeTask
 from reprocessing.merging import Merger
 
 logger = Logger()

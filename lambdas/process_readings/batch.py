@@ -18,7 +18,7 @@ from sensors.dedupe import last_received
 from sensors.hot_items import Identity, Items
 from sensors.reading import Reading, Reason, Rejection
 from sensors.rules import Rule
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 StreamRecord = dict[str, Any]
 """A record as Lambda hands it over; those of a batch are of one shard and in the order of their sequence numbers."""
@@ -52,7 +52,7 @@ class Processor(msgspec.Struct, frozen=True):
     """The rules of one system, and the way to its hot table."""
 
     system: str
-    limits: Limits
+    decoding: Decoding
     rules: Sequence[Rule]
     items: Items
     write: Callable[[Puts, Callable[[], float]], Outcome]
@@ -82,7 +82,7 @@ class Processor(msgspec.Struct, frozen=True):
         )
 
     def _decode(self, kinesis: dict[str, Any]) -> Reading | Rejection:
-        return decode(a2b_base64(kinesis["data"]), int(kinesis["approximateArrivalTimestamp"] * 1000), self.limits)
+        return decode(a2b_base64(kinesis["data"]), int(kinesis["approximateArrivalTimestamp"] * 1000), self.decoding)
 
     def _store(self, readings: Collection[Reading], processed_at: str, time_left_s: Callable[[], float]) -> Outcome:
         put_request = self.items.put_request

@@ -36,6 +36,8 @@ def causes(vanished: Mapping[str, int], missing: Iterable[str], decoded: Iterabl
         found[NOT_FOUND] += left.pop(key, 0)
     for item in decoded:
         readings = left.pop(item.key, 0)
+        if not readings:
+            continue
         explained = [(f"quarantined: {reason}", count) for reason, count in sorted(item.by_reason.items())]
         for cause, count in (*explained, (DUPLICATE, item.duplicate), (MOVED, readings)):
             taken = min(count, readings)

@@ -18,7 +18,8 @@ from optimization.checking import unique
 from optimization.manifests import SourceFile
 from reprocessing.changes import Changes
 from reprocessing.keys import merge_plan_key, merged_key
-from reprocessing.manifests import DecodeResult, MergeGroup, MergeResult, MergeTask, Plan, Tally, total
+from reprocessing.manifests import DecodeResult, Plan, total
+from reprocessing.merge_manifests import MergeGroup, MergeResult, MergeTask, Tally
 from reprocessing.request import is_compared
 from reprocessing.runs import check_rules, decoded
 from sensors.counts import UnbalancedError

@@ -14,7 +14,7 @@ import msgspec
 from compaction.store import Store
 from reprocessing.errors import RangeHeld
 from reprocessing.keys import CLAIMS_PREFIX, claim_key
-from reprocessing.manifests import Claim
+from reprocessing.ledger import Claim
 from reprocessing.request import Scope
 from reprocessing.scope import may_overlap
 from sensors.times import iso_ms

@@ -17,7 +17,8 @@ from optimization.errors import FileNotRewritable
 from reprocessing.costs import estimate
 from reprocessing.curves import Curves, Reader
 from reprocessing.keys import committed_key, ledger_key, page_key, report_key
-from reprocessing.manifests import Committed, LedgerEntry, Plan, Taken
+from reprocessing.ledger import LedgerEntry, Taken
+from reprocessing.manifests import Committed, Plan
 from reprocessing.marks import mark
 from reprocessing.new_alarms import alert_of, new_alarms
 from reprocessing.page import render
@@ -68,13 +69,13 @@ class Closer(msgspec.Struct, frozen=True):
         plan = read_plan(store, run_id)
         committed = _committed(store, plan, ending)
         results = Results(store, plan, committed.merge_id if committed else ending.merge_id, self.settings.decoding)
-        sums = results.sums(None if ending.refused else ending.merge_id)
+        sums, resolved = results.sums(None if ending.refused else ending.merge_id)
         report = self._report(plan, ending, committed, sums, store)
         curves = self._curves(plan, sums, results)
         page = render(report, curves, {name: metric.unit for name, metric in self.settings.metrics.items()})
         store.write(page_key(run_id), page.encode())
         if _is_drained(report):
-            mark(store, plan, "stream")
+            mark(store, run_id, resolved, "stream")
         store.write(ledger_key(run_id), msgspec.json.encode(_entry(report)))
         self.release()
         store.write(report_key(run_id), msgspec.json.encode(report))

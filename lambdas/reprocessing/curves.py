@@ -16,8 +16,8 @@ from optimization.ranges import KeyRange
 from optimization.reading import copies
 from reprocessing.changes import Series
 from reprocessing.charts import Band
-from reprocessing.manifests import MergeGroup, MergeTask
 from reprocessing.measured import Values
+from reprocessing.merge_manifests import MergeGroup, MergeTask
 from reprocessing.merging import Merge
 from reprocessing.request import Scope
 from reprocessing.runs import read_group

@@ -31,7 +31,7 @@ from reprocessing.runs import plan_by
 from reprocessing.scope import mask
 from reprocessing.standing import Standing
 from sensors.counts import UnbalancedError
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 _IF_ARCHIVED: Final = (
     'Restore it and redrive the execution, or start one with the same input and "fresh": true, which restores what it '
@@ -61,7 +61,7 @@ class Decoder(msgspec.Struct, frozen=True):
     raw_bucket: str
     processed_bucket: str
     rules: str
-    limits: Limits
+    decoding: Decoding
     metrics: Sequence[str]
     partition_by: PartitionBy
     file_bytes: int
@@ -101,7 +101,7 @@ class Decoder(msgspec.Struct, frozen=True):
         """Of the archive: compaction's own way, but for the readings that are not of the scope."""
         rows, rejected = self._rows(job.folder), Rejected(job.folder, standing)
         scoped = _Scoped(job.request.scope, rows.add)
-        intake = Intake(self.metrics, self.limits, scoped.add, rejected.add)
+        intake = Intake(self.metrics, self.decoding, scoped.add, rejected.add)
         for planned in job.objects:
             answer = open_planned(self.s3, self.raw_bucket, planned, _IF_ARCHIVED)
             intake.read(planned.key, answer["Body"], answer["LastModified"])
@@ -128,7 +128,7 @@ class Decoder(msgspec.Struct, frozen=True):
         table, hot = (self._rows(job.folder / name) for name in ("table", "hot"))
         path = job.folder / "resolved.jsonl"
         with path.open("wb") as resolved:
-            drain = Drain(job.request, self.limits, self.metrics, {"archive": table.add, "stream": hot.add}, resolved)
+            drain = Drain(job.request, self.decoding, self.metrics, {"archive": table.add, "stream": hot.add}, resolved)
             for planned in job.objects:
                 answer = open_planned(self.s3, self.processed_bucket, planned, _IF_ARCHIVED)
                 drain.read(planned.key, answer["Body"], Marks(self._store, planned.key, job.run_id))

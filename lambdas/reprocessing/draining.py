@@ -20,7 +20,7 @@ from reprocessing.scope import has_device
 from sensors.decode import decode
 from sensors.quarantine import QuarantineLine, Source
 from sensors.reading import Reading, Reason, Rejection
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from sensors.times import from_text
 
 TARGETS: Final[dict[Source, Target]] = {"archive": "table", "stream": "hot"}
@@ -45,10 +45,15 @@ class Drain:
     """
 
     def __init__(
-        self, request: Request, limits: Limits, metrics: Sequence[str], keep: Mapping[Source, Keep], resolved: BinaryIO
+        self,
+        request: Request,
+        decoding: Decoding,
+        metrics: Sequence[str],
+        keep: Mapping[Source, Keep],
+        resolved: BinaryIO,
     ) -> None:
         self._request = request
-        self._limits = limits
+        self._decoding = decoding
         self._metrics = tuple(metrics)
         self._keep = keep
         self._resolved = resolved
@@ -89,7 +94,7 @@ class Drain:
         received_at_ms = from_text(line.received_at) or 0  # a moment of `iso_ms` is always one
         if line.reason is Reason.NOT_JSON and line.detail.startswith(DAMAGE):
             return Rejection(line.reason, line.detail, received_at_ms)
-        return decode(binascii.a2b_base64(line.payload_b64), received_at_ms, self._limits)
+        return decode(binascii.a2b_base64(line.payload_b64), received_at_ms, self._decoding)
 
     def _in_scope(self, reading: Reading) -> bool:
         scope = self._request.scope

@@ -30,7 +30,7 @@ from reprocessing.scope import archive_window, moment, quarantine_days
 from reprocessing.touching import sources_of
 from sensors.quarantine import source_of
 from sensors.reading import Reason
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 _PAGE: Final = 1_000  # objects that are looked at together: those of one page of a listing
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -70,7 +70,7 @@ class Finder:
         raw_bucket: str,
         store: Store,
         table: Table | None,
-        limits: Limits,
+        decoding: Decoding,
         request: Request,
         now: datetime,
     ) -> None:
@@ -78,7 +78,7 @@ class Finder:
         self._raw_bucket = raw_bucket
         self._store = store
         self._table = table
-        self._limits = limits
+        self._decoding = decoding
         self._request = request
         self._now = now
         self._takes_waiting = "hot" in request.targets or request.mode == "backtest"
@@ -95,7 +95,7 @@ class Finder:
 
     def _of_archive(self) -> Iterator[Found]:
         """The hours of the range, and what its rows name before and after these hours."""
-        window = archive_window(self._request.scope, self._limits)
+        window = archive_window(self._request.scope, self._decoding)
         start, end = hour_prefix(window.start or moment(0)), hour_prefix(window.end)
         named = self._named()
         yield from self._outside(key for key in named if key < start)
@@ -174,7 +174,7 @@ class Finder:
     def _of_quarantine(self) -> Iterator[Found]:
         """What was set aside for a reason that is asked for, or for several, on the days that the range can mean."""
         reasons = self._request.reasons or tuple(reason.value for reason in Reason)
-        first, end = (f"year={day:%Y/month=%m/day=%d}/" for day in quarantine_days(self._request.scope, self._limits))
+        first, end = (f"year={day:%Y/month=%m/day=%d}/" for day in quarantine_days(self._request.scope, self._decoding))
         for reason in sorted({*reasons, "mixed"}):
             prefix = f"quarantine/reason={reason}/"
             for item in between(self._s3, self._store.bucket, prefix, prefix + first, prefix + end):

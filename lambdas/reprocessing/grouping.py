@@ -10,7 +10,7 @@ from optimization.choosing import Placed
 from optimization.inventory import Span
 from optimization.manifests import Key, SourceFile
 from optimization.ranges import components
-from reprocessing.manifests import MergeGroup
+from reprocessing.merge_manifests import MergeGroup
 
 _HOURS_A_DAY: Final = 24
 

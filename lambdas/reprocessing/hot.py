@@ -29,13 +29,8 @@ from optimization.reading import copies, rows, rows_schema
 from reprocessing.errors import TableBusy
 from reprocessing.hot_table import KEYS, Access, NewerItem, Pace, RefusedItem, TimeIsUp, content, is_newer
 from reprocessing.keys import hot_key, plan_key
-from reprocessing.manifests import (
-    HotRefusal,
-    HotResult,
-    MergeGroup,
-    MergeTask,
-    Plan,
-)
+from reprocessing.manifests import Plan
+from reprocessing.merge_manifests import HotRefusal, HotResult, MergeGroup, MergeTask
 from sensors.hot_items import Item, Items
 from sensors.settings import HotTable
 from sensors.times import from_text, iso_ms

@@ -4,7 +4,8 @@ A run has the name of the execution that began it. One with the same input carri
 so that a run may have several executions; whoever comes later finds what is done by its key (`reprocessing.keys`).
 
 The readings of a run are decoded task by task into Parquet files of the lake's own form in `staging/`, where they
-expire; then merged, partition by partition, with the files of the table that have readings of the scope.
+expire; then merged, partition by partition, with the files of the table that have readings of the scope
+(`reprocessing.merge_manifests`).
 """
 
 from typing import Literal
@@ -12,17 +13,8 @@ from typing import Literal
 import msgspec
 
 from compaction.manifests import FileResult, PlannedObject
-from optimization.manifests import Key, SourceFile, SourceResult
-from reprocessing.changes import Changes
-from reprocessing.request import Request, Scope
+from reprocessing.request import Request
 from sensors.counts import Counts
-
-RUN_ID_PROPERTY = "sensorkeep.reprocess-run-id"
-"""Of a snapshot's summary: the run whose readings it has published."""
-MERGE_ID_PROPERTY = "sensorkeep.reprocess-merge-id"
-"""Of the same snapshot's summary: the merge that it has published."""
-UNDO_PROPERTY = "sensorkeep.undo-of"
-"""Of a snapshot's summary: the run whose readings it has taken back."""
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -68,18 +60,6 @@ class Restoring(msgspec.Struct, frozen=True):
     restored: int = 0
     refused: int = 0
     reasons: tuple[str, ...] = ()
-
-
-class Claim(msgspec.Struct, frozen=True):
-    """`ledger/reprocess/claims/<execution>.json`: an execution that changes a range, or undoes a change of it.
-
-    `execution` is its ARN, `since` ISO-8601. It holds as long as the execution runs.
-    """
-
-    run_id: str
-    execution: str
-    scope: Scope
-    since: str
 
 
 class Execution(msgspec.Struct, frozen=True):
@@ -158,85 +138,6 @@ class DecodeResult(msgspec.Struct, frozen=True):
     resolved_key: str | None = None
 
 
-class MergeGroup(msgspec.Struct, frozen=True):
-    """Files of one partition that are merged: `old` of the table, `staged` decoded for the table, `hot` for the other.
-
-    Rows of old files that are of the scope are replaced, all others kept, and so are those whose `source_object` is
-    one of `kept_sources`: what compaction has committed since the run was planned, what is frozen in a dry run, and
-    what is of no failed task, where only those are done. Of a run that drains the quarantine, nothing is replaced
-    (`replaces` False). `metrics` are the new files' columns.
-    """
-
-    partition: str
-    old: tuple[SourceFile, ...]
-    staged: tuple[SourceFile, ...]
-    hot: tuple[SourceFile, ...]
-    metrics: tuple[str, ...]
-    replaces: bool
-    kept_sources: tuple[str, ...] = ()
-
-
-class MergeTask(msgspec.Struct, frozen=True):
-    """One line of a merge's plan: the rows of a group whose key is in the half-open range; None is without a bound."""
-
-    task_id: str
-    group: str
-    start: Key | None = None
-    end: Key | None = None
-
-
-class Tally(msgspec.Struct, frozen=True):
-    """Rows, and the sum of their keys' hashes (`compaction.checksum`) in 16 hexadecimal digits."""
-
-    rows: int
-    key_checksum: str
-
-
-class MergeResult(msgspec.Struct, frozen=True):
-    """`merges/<merge id>/results/<task id>.json`: rows read a file, what became of them, what has changed.
-
-    Rows read = `replaced` + `duplicates` + `written`, in number and keys. Where nothing is to be written to the table,
-    `written` is what would be, and there are no files.
-    """
-
-    merge_id: str
-    task_id: str
-    rules: str
-    sources: tuple[SourceResult, ...]
-    replaced: Tally
-    duplicates: Tally
-    written: Tally
-    files: tuple[FileResult, ...]
-    changes: Changes
-
-
-class HotRefusal(msgspec.Struct, frozen=True):
-    """A reading that DynamoDB never takes, and its words."""
-
-    key: Key
-    detail: str
-
-
-class HotResult(msgspec.Struct, frozen=True):
-    """`merges/<merge id>/hot/<task id>.json`: how far a task is with the hot table, and what became of its readings.
-
-    `after` is the last key that is done; each reading up to it counts once. `written` are items that the run wrote,
-    whichever invocation did; `unchanged` those that were as they should be; `newer` those that hold a version from
-    later than the run's; `expired` readings past their time in the hot table; `refused` those that DynamoDB never
-    takes, the first of which are in `refusals`.
-    """
-
-    task_id: str
-    after: Key | None
-    done: bool
-    written: int = 0
-    unchanged: int = 0
-    newer: int = 0
-    expired: int = 0
-    refused: int = 0
-    refusals: tuple[HotRefusal, ...] = ()
-
-
 class Committed(msgspec.Struct, frozen=True):
     """`committed.json`: the run is done with the table. Snapshots are text; None where nothing was to be published."""
 
@@ -252,16 +153,6 @@ class Committed(msgspec.Struct, frozen=True):
     """Readings that vanish by cause: `quarantined: <reason>`, `duplicate`, `moved`, `not found`."""
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """Who has had a run undone, why, when (ISO-8601) and with which snapshot."""
-
-    by: str | None
-    note: str
-    at: str
-    execution: str
-    snapshot_id: str
-
-
 class Undone(msgspec.Struct, frozen=True):
     """`undone.json`: what the undo of a run has put back. The run's readings stay in the hot table."""
 
@@ -272,21 +163,6 @@ class Undone(msgspec.Struct, frozen=True):
     files_removed: int
     files_restored: int
     hot_table: Literal["left as it is"] = "left as it is"
-
-
-class LedgerEntry(msgspec.Struct, frozen=True):
-    """`ledger/reprocess/<run id>.json`: who has asked for what and when, and what came of it. Times are ISO-8601."""
-
-    run_id: str
-    by: str | None
-    note: str
-    request: Request
-    started_at: str
-    finished_at: str
-    outcome: Literal["applied", "looked", "refused", "undone"]
-    snapshot_id: str | None
-    executions: tuple[str, ...]
-    undone: Taken | None = None
 
 
 def total(objects: tuple[DecodedObject, ...], late: int, ignored_fields: int) -> Counts:

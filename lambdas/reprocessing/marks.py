@@ -5,7 +5,7 @@ The objects themselves are never edited. All lines of an object come from the ar
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import BinaryIO, Literal, cast
 
@@ -15,7 +15,7 @@ from compaction.hours import ARCHIVE_PREFIX
 from compaction.store import Store
 from reprocessing.keys import mark_key, resolved_prefix
 from reprocessing.manifests import Plan
-from reprocessing.runs import decoded, planned_tasks
+from reprocessing.runs import planned_tasks
 
 Kind = Literal["archive", "stream"]
 """Where lines come from: those of the archive are drained into the table, those of the stream into the hot table."""
@@ -43,19 +43,20 @@ class Marks:
         return marked
 
 
-def mark(store: Store, plan: Plan, kind: Kind) -> None:
+def mark(store: Store, run_id: str, resolved: Iterable[str], kind: Kind) -> None:
     """Mark the lines of a kind that the run has drained; again, the same is written.
 
-    To be called when their readings are where they belong. Raises ResultMissing or ResultMismatch.
+    `resolved` are the keys of all its drained lines (`DecodeResult.resolved_key`). To be called when their readings are
+    where they belong.
     """
-    for key, positions in _drained(store, plan):
+    for key, positions in _drained(store, resolved):
         first = next(positions)
         if kind_of(first) == kind:
             with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as lines:
                 lines.write(msgspec.json.encode(first) + b"\n")
                 lines.writelines(msgspec.json.encode(position) + b"\n" for position in positions)
                 lines.seek(0)
-                store.write(mark_key(key, plan.run_id), cast("BinaryIO", lines))
+                store.write(mark_key(key, run_id), cast("BinaryIO", lines))
 
 
 def unmark(store: Store, plan: Plan, kind: Kind) -> None:
@@ -73,10 +74,9 @@ def kind_of(position: str) -> Kind:
     return "archive" if position.startswith(ARCHIVE_PREFIX) else "stream"
 
 
-def _drained(store: Store, plan: Plan) -> Iterator[tuple[str, Iterator[str]]]:
+def _drained(store: Store, resolved: Iterable[str]) -> Iterator[tuple[str, Iterator[str]]]:
     """The quarantine objects of which the run has drained lines, each once, with the positions of these."""
     decode = msgspec.json.Decoder(tuple[str, str]).decode
-    for _, result in decoded(store, plan):
-        lines = store.lines(result.resolved_key) if result.resolved_key else None
-        for key, found in groupby(map(decode, lines or ()), key=lambda line: line[0]):
+    for resolved_key in resolved:
+        for key, found in groupby(map(decode, store.lines(resolved_key) or ()), key=lambda line: line[0]):
             yield key, (position for _, position in found)

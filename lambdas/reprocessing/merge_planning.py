@@ -24,10 +24,11 @@ from optimization.splitting import SAMPLED_ROW_GROUPS, split
 from optimization.surveying import MAX_TASKS
 from reprocessing.grouping import Meeting, Part, Together, new_part, old_part, together
 from reprocessing.keys import committed_key, group_key, merge_plan_key, missing_key
-from reprocessing.manifests import MERGE_ID_PROPERTY, Committed, MergeTask, Plan
+from reprocessing.manifests import Committed, Plan
+from reprocessing.merge_manifests import MergeTask
 from reprocessing.request import Request, is_compared, writes_table
 from reprocessing.runs import decoded, plan_by, planned_tasks
-from reprocessing.snapshots import published
+from reprocessing.snapshots import MERGE_ID_PROPERTY, published
 from reprocessing.touching import sources_of, touched
 
 _SPOOL_BYTES: Final = 8 * 1024 * 1024  # a plan of about 50,000 tasks stays in memory, a larger one goes to /tmp

@@ -28,7 +28,7 @@ from optimization.rewriting import MOST_OF_TARGET
 from optimization.rewriting import Tally as Count
 from reprocessing.comparing import Comparison
 from reprocessing.keys import merged_key
-from reprocessing.manifests import MergeGroup, MergeResult, MergeTask, Tally
+from reprocessing.merge_manifests import MergeGroup, MergeResult, MergeTask, Tally
 from reprocessing.request import Request, Scope, publishes
 from reprocessing.runs import plan_by, read_group
 from reprocessing.scope import mask

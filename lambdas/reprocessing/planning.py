@@ -26,10 +26,10 @@ from reprocessing.keys import (
     tasks_key,
     undone_key,
 )
-from reprocessing.manifests import RUN_ID_PROPERTY, Committed, Execution, Plan
+from reprocessing.manifests import Committed, Execution, Plan
 from reprocessing.request import Request, settles_hot
 from reprocessing.runs import read_plan
-from reprocessing.snapshots import published
+from reprocessing.snapshots import RUN_ID_PROPERTY, published
 from sensors.settings import FunctionSettings
 
 _DRAFT: Final = "draft"  # metadata of the plan

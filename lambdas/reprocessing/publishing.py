@@ -21,11 +21,11 @@ from reprocessing.causes import causes, lost
 from reprocessing.checking import Merged, verify_decoded, verify_merged
 from reprocessing.errors import FewerReadings
 from reprocessing.keys import committed_key, missing_key, plan_key
-from reprocessing.manifests import MERGE_ID_PROPERTY, RUN_ID_PROPERTY, Committed, DecodedObject, Plan
+from reprocessing.manifests import Committed, DecodedObject, Plan
 from reprocessing.marks import mark
 from reprocessing.request import publishes
 from reprocessing.runs import decoded, read_plan
-from reprocessing.snapshots import is_first_since, published, undone
+from reprocessing.snapshots import MERGE_ID_PROPERTY, RUN_ID_PROPERTY, is_first_since, published, undone
 from sensors.times import iso_ms
 
 
@@ -72,7 +72,8 @@ class Publisher:
             answer = self._publish(plan, merged, answer)
         if answer.snapshot_id is not None:
             self._publish_rejects(plan)
-            mark(self._store, plan, "archive")
+            resolved = (result.resolved_key for _, result in decoded(self._store, plan) if result.resolved_key)
+            mark(self._store, plan.run_id, resolved, "archive")
         self._store.write(committed_key(run_id), msgspec.json.encode(answer))
         return answer
 

@@ -6,7 +6,8 @@ import msgspec
 
 from reprocessing.changes import Alarms, MetricChange, Series
 from reprocessing.costs import Estimate
-from reprocessing.manifests import HotRefusal, Taken
+from reprocessing.ledger import Taken
+from reprocessing.merge_manifests import HotRefusal
 from reprocessing.request import Mode, Request
 
 Outcome = Literal["applied", "looked", "refused", "undone"]
@@ -54,7 +55,7 @@ class Records(msgspec.Struct, frozen=True):
 
 
 class Readings(msgspec.Struct, frozen=True):
-    """Readings of the scope before and after, see `manifests.Changes`; `vanished_by` says why they are gone."""
+    """Readings of the scope before and after, see `changes.Changes`; `vanished_by` says why they are gone."""
 
     before: int = 0
     before_duplicates: int = 0
@@ -95,7 +96,7 @@ class Others(msgspec.Struct, frozen=True):
 
 
 class Hot(msgspec.Struct, frozen=True):
-    """What became of readings for the hot table, see `manifests.HotResult`; `refusals` are the first of the refused."""
+    """What became of readings for the hot table, see `merge_manifests.HotResult`; `refusals` are the first refused."""
 
     written: int
     unchanged: int

@@ -1,26 +1,27 @@
-"""What a run has written down, added up for its report: plan, results of its tasks, one at a time."""
+"""What a run has written down, added up for its report: plan, results of its tasks, one at a time, each read once."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Final, TypeVar
 
 import msgspec
 
 from compaction.errors import ResultMissing
-from compaction.hours import hour_prefix
+from compaction.hours import Window, hour_prefix
 from compaction.results import results
 from compaction.store import Store
 from reprocessing.causes import causes
 from reprocessing.changes import Alarms, MetricChange, Series
 from reprocessing.keys import decoded_key, hot_key, merge_plan_key, merged_key, missing_key
-from reprocessing.manifests import DecodedObject, DecodeResult, HotRefusal, HotResult, MergeResult, MergeTask, Plan
+from reprocessing.manifests import DecodedObject, DecodeResult, Plan
+from reprocessing.merge_manifests import HotRefusal, HotResult, MergeResult, MergeTask
 from reprocessing.report import Day, Device, Found, Hot, Others, Readings, Records
 from reprocessing.request import settles_hot
 from reprocessing.runs import planned_tasks
 from reprocessing.scope import archive_window
 from reprocessing.totals import Totals
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 NAMED: Final = 100
 """Objects that a report names of those that are missing (the run's `missing.jsonl` has all), or outside its hours."""
@@ -48,26 +49,30 @@ class Sums(msgspec.Struct, frozen=True):
 
 
 class Results:
-    """The results of a run and of one of its merges, read as often as something is made of them."""
+    """The results of a run and of one of its merges."""
 
-    def __init__(self, store: Store, plan: Plan, merge_id: str, limits: Limits) -> None:
+    def __init__(self, store: Store, plan: Plan, merge_id: str, decoding: Decoding) -> None:
         self._store = store
-        self._hours = archive_window(plan.request.scope, limits)
+        self._hours = archive_window(plan.request.scope, decoding)
         self._plan = plan
         self._merge_id = merge_id
 
-    def sums(self, hot_merge_id: str | None) -> Sums:
-        """All sums; the hot table may have been written by another merge, or by none (None): the run was refused.
+    def sums(self, hot_merge_id: str | None) -> tuple[Sums, list[str]]:
+        """All sums, each result read once, and the keys of drained lines (`DecodeResult.resolved_key`).
 
-        Raises ResultMissing for a result that is missing, or of a task that is not done.
+        The hot table may have been written by another merge, or by none (None): the run was refused. Raises
+        ResultMissing for a result that is missing, or of a task that is not done.
         """
         changes = Totals()
         for result in self._merged():
             changes.add(result.changes)
+        objects = _Objects(self._hours)
+        missing = self._lines(missing_key(self._plan.run_id), str)
+        vanished_by = causes(changes.vanished_by_source, missing, objects.passed(self._decoded()))
         return Sums(
-            found=self._found(),
-            records=self._records(),
-            readings=changes.readings(self._causes(changes.vanished_by_source)),
+            found=self._found(objects),
+            records=objects.records(),
+            readings=changes.readings(vanished_by),
             days=tuple(Day(day, *changes.days[day]) for day in sorted(changes.days)),
             devices=changes.devices.listed(),
             other_devices=changes.devices.others,
@@ -78,7 +83,7 @@ class Results:
             alarms_after=changes.alarms_after.finish(),
             alarms_given=changes.alarms_given.finish() if changes.has_given else None,
             hot=None if hot_merge_id is None else self._hot(hot_merge_id),
-        )
+        ), objects.resolved
 
     def merge_tasks(self) -> Iterator[MergeTask]:
         """The lines of the merge's plan; none where there was nothing to merge."""
@@ -86,10 +91,6 @@ class Results:
 
     def _lines(self, key: str, kind: type[Line]) -> Iterator[Line]:
         return map(msgspec.json.Decoder(kind).decode, self._store.lines(key) or ())
-
-    def _objects(self) -> Iterator[DecodedObject]:
-        for result in self._decoded():
-            yield from result.objects
 
     def _decoded(self) -> Iterator[DecodeResult]:
         run_id = self._plan.run_id
@@ -108,15 +109,10 @@ class Results:
         )
         return (result for _, result in found)
 
-    def _found(self) -> Found:
+    def _found(self, objects: "_Objects") -> Found:
         """What the plan has found, with the names of some objects that are missing, or beyond its hours."""
         plan = self._plan
         missing = islice(self._lines(missing_key(plan.run_id), str), NAMED) if plan.missing else ()
-        outside: list[str] = []
-        readings = 0
-        for item in self._beyond() if plan.outside else ():
-            outside += [item.key][: NAMED - len(outside)]
-            readings += item.stored
         return Found(
             objects=plan.objects,
             bytes=plan.bytes,
@@ -126,41 +122,9 @@ class Results:
             frozen=plan.frozen,
             frozen_bytes=plan.frozen_bytes,
             missing_objects=tuple(missing),
-            outside_objects=tuple(outside),
-            outside_readings=readings,
+            outside_objects=tuple(objects.beyond) if plan.outside else (),
+            outside_readings=objects.beyond_stored if plan.outside else 0,
         )
-
-    def _beyond(self) -> Iterator[DecodedObject]:
-        """What was decoded of objects beyond the hours of the range."""
-        start, end = self._hours.start, self._hours.end
-        first = hour_prefix(start) if start else ""
-        return (item for item in self._objects() if not first <= item.key < hour_prefix(end))
-
-    def _records(self) -> Records:
-        sums: Counter[str] = Counter()
-        reasons: Counter[str] = Counter()
-        for result in self._decoded():
-            sums.update(late=result.late, ignored_fields=result.ignored_fields)
-            sums["for_hot"] += sum(staged.file.rows for staged in result.files if staged.to_hot)
-            for item in result.objects:
-                for name in ("records", "stored", "duplicate", "quarantined", "outside"):
-                    sums[name] += getattr(item, name)
-                reasons.update(item.by_reason)
-        return Records(
-            records=sums["records"],
-            stored=sums["stored"],
-            duplicate=sums["duplicate"],
-            quarantined=sums["quarantined"],
-            outside=sums["outside"],
-            by_reason=dict(sorted(reasons.items())),
-            late=sums["late"],
-            ignored_fields=sums["ignored_fields"],
-            for_hot=sums["for_hot"],
-        )
-
-    def _causes(self, vanished: Counter[str]) -> dict[str, int]:
-        missing = self._lines(missing_key(self._plan.run_id), str)
-        return causes(vanished, missing, self._objects()) if vanished else {}
 
     def _hot(self, merge_id: str) -> Hot | None:
         if not settles_hot(self._plan.request):
@@ -176,3 +140,43 @@ class Results:
             sums.update({name: getattr(result, name) for name in sums})
             refusals += result.refusals[: REFUSALS - len(refusals)]
         return Hot(**sums, refusals=tuple(refusals))
+
+
+class _Objects:
+    """What the results of decoding add up to: objects, and what became of their records.
+
+    `beyond` names the first objects beyond some hours of the archive, `beyond_stored` are the readings of all of them;
+    `resolved` has the keys of drained lines.
+    """
+
+    def __init__(self, hours: Window) -> None:
+        self._first = hour_prefix(hours.start) if hours.start else ""
+        self._end = hour_prefix(hours.end)
+        self._sums: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self.beyond: list[str] = []
+        self.beyond_stored = 0
+        self.resolved: list[str] = []
+
+    def passed(self, decoded: Iterable[DecodeResult]) -> Iterator[DecodedObject]:
+        """The objects of results, one after the other, each added up before."""
+        for result in decoded:
+            self._sums.update(late=result.late, ignored_fields=result.ignored_fields)
+            self._sums["for_hot"] += sum(staged.file.rows for staged in result.files if staged.to_hot)
+            self.resolved += [result.resolved_key] if result.resolved_key else []
+            for item in result.objects:
+                self._add(item)
+                yield item
+
+    def _add(self, item: DecodedObject) -> None:
+        for name in ("records", "stored", "duplicate", "quarantined", "outside"):
+            self._sums[name] += getattr(item, name)
+        self._reasons.update(item.by_reason)
+        if not self._first <= item.key < self._end:
+            self.beyond += [item.key][: NAMED - len(self.beyond)]
+            self.beyond_stored += item.stored
+
+    def records(self) -> Records:
+        """What became of all records."""
+        names = ("records", "stored", "duplicate", "quarantined", "outside", "late", "ignored_fields", "for_hot")
+        return Records(by_reason=dict(sorted(self._reasons.items())), **{name: self._sums[name] for name in names})

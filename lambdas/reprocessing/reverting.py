@@ -16,8 +16,9 @@ from optimization.errors import RowsDeleted
 from optimization.live import entries, refuse_deletes
 from optimization.manifests import RUN_ID_PROPERTY as OPTIMIZE_PROPERTY
 from reprocessing.errors import CannotUndo
-from reprocessing.manifests import RUN_ID_PROPERTY, UNDO_PROPERTY, Plan
+from reprocessing.manifests import Plan
 from reprocessing.request import Scope
+from reprocessing.snapshots import RUN_ID_PROPERTY, UNDO_PROPERTY
 from sensors.times import iso_ms
 
 _MACHINES = {

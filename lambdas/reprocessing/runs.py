@@ -11,7 +11,8 @@ from compaction.store import Store
 from compaction.verification import check_own
 from reprocessing.errors import RulesChanged
 from reprocessing.keys import decoded_key, executions_prefix, plan_key, tasks_key
-from reprocessing.manifests import DecodeResult, DecodeTask, Execution, MergeGroup, MergeTask, Plan
+from reprocessing.manifests import DecodeResult, DecodeTask, Execution, Plan
+from reprocessing.merge_manifests import MergeGroup, MergeTask
 
 
 def read_plan(store: Store, run_id: str) -> Plan:

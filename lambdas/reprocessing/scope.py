@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from compaction.hours import Window, ceil_hour, floor_hour
 from optimization.ranges import to_ms
 from reprocessing.request import SPECIAL, Scope, is_glob
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 FIREHOSE_HOLDS: Final = timedelta(minutes=15)
 """An object is in the hour in which its oldest record arrived; the youngest may have come this much later.
@@ -88,24 +88,24 @@ def row_groups(metadata: pq.FileMetaData) -> list[Bounds]:
     return [_bounds(metadata.row_group(number), columns) for number in range(metadata.num_row_groups)]
 
 
-def archive_window(scope: Scope, limits: Limits) -> Window:
+def archive_window(scope: Scope, decoding: Decoding) -> Window:
     """The hours of arrival that can hold readings of the scope, unless these came later than the limit for late ones.
 
     A device's clock may be ahead by the tolerance, and Firehose has its part (`FIREHOSE_HOLDS`).
     """
     return Window(
-        floor_hour(moment(scope.start_ms) - timedelta(seconds=limits.future_tolerance_s) - FIREHOSE_HOLDS),
-        ceil_hour(moment(scope.end_ms) + timedelta(hours=limits.late_after_h)),
+        floor_hour(moment(scope.start_ms) - timedelta(seconds=decoding.future_tolerance_s) - FIREHOSE_HOLDS),
+        ceil_hour(moment(scope.end_ms) + timedelta(hours=decoding.late_after_h)),
     )
 
 
-def quarantine_days(scope: Scope, limits: Limits) -> tuple[datetime, datetime]:
+def quarantine_days(scope: Scope, decoding: Decoding) -> tuple[datetime, datetime]:
     """The first day, and the day after the last, on which records of the scope can have been set aside.
 
     They are those of the archive, and one more on either side: an object stands under the day of its first record.
     """
-    start = moment(scope.start_ms) - timedelta(seconds=limits.future_tolerance_s) - _DAY
-    end = moment(scope.end_ms) + timedelta(hours=limits.late_after_h) + 2 * _DAY
+    start = moment(scope.start_ms) - timedelta(seconds=decoding.future_tolerance_s) - _DAY
+    end = moment(scope.end_ms) + timedelta(hours=decoding.late_after_h) + 2 * _DAY
     return start.replace(hour=0, minute=0, second=0, microsecond=0), end
 
 

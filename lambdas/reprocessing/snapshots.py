@@ -7,7 +7,14 @@ from pyiceberg.table import Table
 
 from compaction.lake_table import history
 from compaction.runs import Snapshot
-from reprocessing.manifests import RUN_ID_PROPERTY, UNDO_PROPERTY, Plan
+from reprocessing.manifests import Plan
+
+RUN_ID_PROPERTY = "sensorkeep.reprocess-run-id"
+"""Of a snapshot's summary: the run whose readings it has published."""
+MERGE_ID_PROPERTY = "sensorkeep.reprocess-merge-id"
+"""Of the same snapshot's summary: the merge that it has published."""
+UNDO_PROPERTY = "sensorkeep.undo-of"
+"""Of a snapshot's summary: the run whose readings it has taken back."""
 
 
 def published(table: Table, run_id: str) -> Snapshot | None:

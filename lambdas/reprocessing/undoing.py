@@ -24,12 +24,13 @@ from compaction.store import Store
 from reprocessing import fields, parsing
 from reprocessing.errors import CannotUndo
 from reprocessing.keys import ledger_key, undone_key
-from reprocessing.manifests import UNDO_PROPERTY, LedgerEntry, Plan, Taken, Undone
+from reprocessing.ledger import LedgerEntry, Taken
+from reprocessing.manifests import Plan, Undone
 from reprocessing.marks import unmark
 from reprocessing.request import publishes
 from reprocessing.reverting import Swap, instead, refuse_others, swap_of
 from reprocessing.runs import decoded, executions_of, read_plan
-from reprocessing.snapshots import published, undone
+from reprocessing.snapshots import UNDO_PROPERTY, published, undone
 
 _FRESH = timedelta(days=1)
 """A copy of an earlier attempt that is no older is used again: files that no snapshot names are kept much longer."""

@@ -18,7 +18,7 @@ from sensors.reading import (
     Reason,
     Rejection,
 )
-from sensors.settings import Calibration, Limits
+from sensors.settings import Calibration, Decoding
 from sensors.times import from_number, from_text
 
 SMALLEST_METRIC: Final = 1e-130  # a DynamoDB number is zero or of magnitude 1E-130 to 9.99...E+125
@@ -29,7 +29,7 @@ _NEVER_READ: Final = frozenset({"payload_b64", "processed_at", "reprocessed_by",
 is_device_id = re.compile(r"[A-Za-z0-9._:-]{1,128}").fullmatch
 
 
-def decode(record: bytes, arrived_at_ms: int, limits: Limits) -> Reading | Rejection:
+def decode(record: bytes, arrived_at_ms: int, decoding: Decoding) -> Reading | Rejection:
     """Decode one record: a device's JSON object, or the envelope of a payload that the topic rule could not read.
 
     `arrived_at_ms` is when the store that holds the record got it; the rule's own `received_at` takes precedence.
@@ -41,14 +41,14 @@ def decode(record: bytes, arrived_at_ms: int, limits: Limits) -> Reading | Rejec
         received_at_ms = _received_at(fields, arrived_at_ms)
         fields = open_envelope(fields)
         device_id = _device_id(fields)
-        measured_at_ms = _measured_at(fields, received_at_ms + limits.future_tolerance_s * 1000)
+        measured_at_ms = _measured_at(fields, received_at_ms + decoding.future_tolerance_s * 1000)
         attributes, unfit = _attributes(fields)
         metrics, ignored = _metrics(fields)
-        if limits.calibrations:
-            _calibrate(metrics, limits.calibrations)
+        if decoding.calibrations:
+            _calibrate(metrics, decoding.calibrations)
     except RefusedError as refused:
         return Rejection(refused.reason, refused.detail, received_at_ms)
-    late = received_at_ms - measured_at_ms >= limits.late_after_h * 3_600_000
+    late = received_at_ms - measured_at_ms >= decoding.late_after_h * 3_600_000
     return Reading(device_id, measured_at_ms, metrics, attributes, received_at_ms, unfit + ignored, late)
 
 

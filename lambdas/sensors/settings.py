@@ -14,8 +14,8 @@ class Calibration(msgspec.Struct, frozen=True):
     offset: float
 
 
-class Limits(msgspec.Struct, frozen=True):
-    """What the decoder accepts beside the contract's fixed limits, and the calibrations by metric."""
+class Decoding(msgspec.Struct, frozen=True):
+    """What the decoder accepts beside the contract's fixed limits, and how values are calibrated."""
 
     late_after_h: int = 24
     future_tolerance_s: int = 300
@@ -103,7 +103,7 @@ class FunctionSettings(msgspec.Struct, frozen=True):
 
     system: str
     suffix: str
-    decoding: Limits
+    decoding: Decoding
     metrics: dict[str, Metric]
     hot_table: HotTable
     lake: Lake

@@ -18,7 +18,7 @@ from botocore.config import Config
 from compaction.ahead import WIDTH
 from environment import settings
 from reprocessing.hot import HotWriter
-from reprocessing.manifests import MergeTask
+from reprocessing.merge_manifests import MergeTask
 
 RESERVE_S = 20.0
 """Kept of the invocation's time for what is under way when the rest is over, and for the result."""

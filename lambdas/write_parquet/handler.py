@@ -39,7 +39,7 @@ def _writer() -> Writer:
         s3=boto3.client("s3"),
         raw_bucket=os.environ["RAW_BUCKET"],
         processed_bucket=os.environ["PROCESSED_BUCKET"],
-        limits=settings().decoding,
+        decoding=settings().decoding,
         metrics=tuple(settings().metrics),
         partition_by=settings().lake.partition_by,
         file_bytes=settings().compaction.file_mb * 1_000_000,

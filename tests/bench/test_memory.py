@@ -18,7 +18,7 @@ from bench.compaction_inputs import MB, Layout, generate
 from compaction import rowgroups, spill
 from compaction.manifests import PlannedObject, Task
 from compaction.writing import Writer
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 ROOT = Path(__file__).parents[2]
 AT_MS = 1_795_251_600_000
@@ -82,7 +82,7 @@ def grown_mb(name: str, folder: Path) -> float:
     """What one task adds to the peak of this process; for the series with all that is held at once scaled down."""
     if name in ODD:
         writer = Writer(
-            OneObject(ODD[name]()), "raw", "processed", Limits(), ("x",), "day", 128 * MB, bloom_filter=False
+            OneObject(ODD[name]()), "raw", "processed", Decoding(), ("x",), "day", 128 * MB, bloom_filter=False
         )
         task = Task("00000", (PlannedObject("odd", 1, "tag"),))
         before = peak_bytes()

@@ -12,11 +12,7 @@ from ops.executions import Progress, Tasks
 from ops.reprocess_progress import Decoded, Done, Watching
 from ops.stack import Stack
 from reprocessing.keys import decoded_key, plan_key
-from reprocessing.manifests import (
-    DecodedObject,
-    DecodeResult,
-    Plan,
-)
+from reprocessing.manifests import DecodedObject, DecodeResult, Plan
 from reprocessing.request import Request, Scope
 from tests.lake import Lake
 

@@ -38,12 +38,7 @@ from reprocessing.keys import (
     report_key,
     tasks_key,
 )
-from reprocessing.manifests import (
-    Committed,
-    DecodedObject,
-    DecodeResult,
-    DecodeTask,
-)
+from reprocessing.manifests import Committed, DecodedObject, DecodeResult, DecodeTask
 from reprocessing.report import Report
 from restore_objects import handler as restore_objects
 from tests.glacier import glacier_lake

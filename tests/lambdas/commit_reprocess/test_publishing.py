@@ -23,8 +23,8 @@ from reprocessing.keys import (
     plan_key,
     tasks_key,
 )
-from reprocessing.manifests import MERGE_ID_PROPERTY, RUN_ID_PROPERTY
-from sensors.settings import Limits
+from reprocessing.snapshots import MERGE_ID_PROPERTY, RUN_ID_PROPERTY
+from sensors.settings import Decoding
 from tests.faults import copy_of
 from tests.lake import AT, ORPHAN_DAYS, Lake, in_memory, reading
 from tests.lambdas.optimization import others
@@ -34,7 +34,7 @@ from tests.lambdas.reprocessing.harness import EVERYTHING, Reprocessing, request
 from tests.memory_aws import Effects
 from tests.upkeep import Upkeep
 
-EARLY = Limits(future_tolerance_s=7200)
+EARLY = Decoding(future_tolerance_s=7200)
 """Rules by which a reading from an hour ahead is none of the future."""
 AHEAD = {"temperature": 9.0, "received_at": (AT - 3600) * 1000}
 
@@ -50,7 +50,7 @@ def filled(lake: Lake) -> Lake:
 
 @functools.cache
 def prepared() -> Reprocessing:
-    return Reprocessing(filled(Lake(aws=in_memory(Effects()))), limits=EARLY).prepare()
+    return Reprocessing(filled(Lake(aws=in_memory(Effects()))), decoding=EARLY).prepare()
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_a_run_that_is_in_the_table_is_so_with_the_merge_that_it_was_published_w
 
 def test_what_it_sets_aside_is_in_the_quarantine_once_it_is_published(memory_lake: Lake) -> None:
     key = memory_lake.put("a", [reading("pump-1"), b"garbage", reading("pump-9", **AHEAD)])
-    memory_lake.limits = EARLY
+    memory_lake.decoding = EARLY
     memory_lake.run("a")
     run = Reprocessing(memory_lake, asked=request(allow_fewer=True)).prepare()
     before = state(memory_lake)[2]
@@ -148,7 +148,7 @@ def test_what_waits_for_compaction_is_set_aside_by_that_alone(memory_lake: Lake)
     before = set(memory_lake.store.keys("quarantine/"))
     memory_lake.put("c", [b"garbage", reading("pump-5")])
 
-    answer = Reprocessing(memory_lake, asked=request(targets=("table", "hot")), limits=EARLY).run()
+    answer = Reprocessing(memory_lake, asked=request(targets=("table", "hot")), decoding=EARLY).run()
 
     assert answer.snapshot_id is not None
     assert set(memory_lake.store.keys("quarantine/")) == before
@@ -160,7 +160,7 @@ def test_a_run_that_publishes_nothing_says_what_it_would(memory_lake: Lake) -> N
     for mode in ("dry_run", "backtest"):
         before = state(memory_lake)
         files = set(memory_lake.store.keys("warehouse/"))
-        run = Reprocessing(memory_lake, mode, request(EVERYTHING, mode=mode), Limits(future_tolerance_s=-7200))
+        run = Reprocessing(memory_lake, mode, request(EVERYTHING, mode=mode), Decoding(future_tolerance_s=-7200))
 
         answer = run.run()
 
@@ -210,9 +210,9 @@ def test_a_range_that_would_have_fewer_readings_is_left_as_it_is_with_the_causes
     filled(memory_lake)
     key = next(row["source_object"] for row in memory_lake.rows() if row["device_id"] == "pump-3")
     memory_lake.s3.delete_object(Bucket=memory_lake.raw, Key=key)
-    strict = Limits(future_tolerance_s=-7200)
+    strict = Decoding(future_tolerance_s=-7200)
 
-    run = Reprocessing(memory_lake, limits=strict).prepare()
+    run = Reprocessing(memory_lake, decoding=strict).prepare()
 
     refused(
         run,
@@ -227,16 +227,16 @@ def test_a_reading_whose_object_is_gone_is_not_made_up_for_by_one_that_is_new(me
     key = next(row["source_object"] for row in memory_lake.rows() if row["device_id"] == "pump-3")
     memory_lake.s3.delete_object(Bucket=memory_lake.raw, Key=key)
 
-    run = Reprocessing(memory_lake, limits=EARLY).prepare()  # pump-9 comes in, pump-3 is gone
+    run = Reprocessing(memory_lake, decoding=EARLY).prepare()  # pump-9 comes in, pump-3 is gone
 
     refused(run, FewerReadings, "has 3 readings and would have 3; 1 would be lost.*: 1 not found")
 
 
 def test_fewer_readings_are_published_where_that_is_allowed(memory_lake: Lake) -> None:
     filled(memory_lake)
-    strict = Limits(future_tolerance_s=-7200)
+    strict = Decoding(future_tolerance_s=-7200)
 
-    answer = Reprocessing(memory_lake, asked=request(allow_fewer=True), limits=strict).run()
+    answer = Reprocessing(memory_lake, asked=request(allow_fewer=True), decoding=strict).run()
 
     assert answer.fewer_by == {"quarantined: timestamp_in_future": 3}
     assert devices(memory_lake) == ["pump-4"]
@@ -254,7 +254,7 @@ def test_compaction_and_optimize_go_on_behind_a_reprocessing(ready: Reprocessing
     assert rewritten is not None
     assert rewritten.duplicates == 1
     assert devices(lake) == ["pump-1", "pump-1", "pump-2", "pump-3", "pump-4", "pump-9"]
-    assert Reprocessing(lake, "again", limits=EARLY).run().snapshot_id is not None
+    assert Reprocessing(lake, "again", decoding=EARLY).run().snapshot_id is not None
     assert devices(lake) == ["pump-1", "pump-1", "pump-2", "pump-3", "pump-4", "pump-9"]
 
 

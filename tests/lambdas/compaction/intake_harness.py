@@ -8,12 +8,12 @@ from compaction.columns import batch_of
 from compaction.intake import Intake
 from sensors.decode import decode
 from sensors.reading import Reading, Rejection
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 ARRIVED = datetime(2026, 11, 21, 9, tzinfo=UTC)
 ARRIVED_MS = 1_795_251_600_000
 METRICS = ("temperature", "vibration")
-LIMITS = Limits()
+DECODING = Decoding()
 
 
 class Outcome(NamedTuple):
@@ -24,11 +24,11 @@ class Outcome(NamedTuple):
     records: int
 
 
-def through_the_intake(body: bytes, lessons: bytes = b"", limits: Limits = LIMITS) -> Outcome:
+def through_the_intake(body: bytes, lessons: bytes = b"", decoding: Decoding = DECODING) -> Outcome:
     """Read an object after another one, from which the intake may have learned."""
     rows: list[dict[str, Any]] = []
     rejects: list[tuple[Rejection, bytes, str]] = []
-    intake = Intake(METRICS, limits, lambda batch: rows.extend(batch.to_pylist()), lambda *one: rejects.append(one))
+    intake = Intake(METRICS, decoding, lambda batch: rows.extend(batch.to_pylist()), lambda *one: rejects.append(one))
     if lessons:
         intake.read("lessons", io.BytesIO(lessons), ARRIVED)
         intake.finish()
@@ -39,10 +39,10 @@ def through_the_intake(body: bytes, lessons: bytes = b"", limits: Limits = LIMIT
     return Outcome([exact({**row, "_source": 0}) for row in rows], rejects, intake.records[-1])
 
 
-def by_the_decoder(lines: list[bytes], limits: Limits = LIMITS) -> Outcome:
+def by_the_decoder(lines: list[bytes], decoding: Decoding = DECODING) -> Outcome:
     """The same of lines, each decoded on its own."""
     outcomes = [
-        (decode(line, ARRIVED_MS, limits), line, f"object:{number}")
+        (decode(line, ARRIVED_MS, decoding), line, f"object:{number}")
         for number, line in enumerate(lines, 1)
         if line and not line.isspace()
     ]

@@ -14,7 +14,7 @@ from compaction.intake import Intake
 from tests.lambdas.compaction.intake_harness import (
     ARRIVED,
     ARRIVED_MS,
-    LIMITS,
+    DECODING,
     METRICS,
     by_the_decoder,
     through_the_intake,
@@ -55,7 +55,7 @@ def test_records_are_the_same_in_whatever_members_they_are_packed(cuts: list[int
 
 def test_what_came_of_an_object_of_mostly_blank_lines_is_handed_on_as_it_is_read() -> None:
     rejects = []
-    intake = Intake(METRICS, LIMITS, lambda _: None, lambda *one: rejects.append(one))
+    intake = Intake(METRICS, DECODING, lambda _: None, lambda *one: rejects.append(one))
 
     intake.read("object", io.BytesIO((b"." + b"\n" * 60_000) * 8), ARRIVED)
 

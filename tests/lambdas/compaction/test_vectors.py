@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from compaction.shape import Shape
 from compaction.vectors import VectorDecoder
 from sensors.reading import RESERVED_NAMES
-from sensors.settings import Calibration, Limits
+from sensors.settings import Calibration, Decoding
 from tests.lambdas.compaction.intake_harness import (
     ARRIVED_MS,
-    LIMITS,
+    DECODING,
     METRICS,
     by_the_decoder,
     through_the_intake,
@@ -325,18 +325,18 @@ CALIBRATIONS = st.dictionaries(
 def test_a_block_is_calibrated_to_the_bit_as_its_records_are(
     records: list[bytes], calibrations: dict[str, Calibration]
 ) -> None:
-    limits = Limits(calibrations=calibrations)
+    decoding = Decoding(calibrations=calibrations)
     lines = [line for record in records for line in record.split(b"\n") if b"}{" not in line.replace(b" ", b"")]
     body = b"\n".join(lines)
 
-    assert through_the_intake(body, body, limits) == by_the_decoder(lines, limits)
+    assert through_the_intake(body, body, decoding) == by_the_decoder(lines, decoding)
 
 
 def test_calibrated_readings_stay_in_columns_and_those_that_no_number_holds_are_left() -> None:
     usual = {"device_id": "a", "timestamp": 5, "flow": 1}
     records = [json.dumps({**usual, "temperature": sent}) for sent in (1.5, 0.0, -0.0, 2e125, -20.0)]
     records.append(json.dumps(usual))
-    shape, vectors = Shape(), VectorDecoder(METRICS, Limits(calibrations={"temperature": Calibration(1.8, 36.0)}))
+    shape, vectors = Shape(), VectorDecoder(METRICS, Decoding(calibrations={"temperature": Calibration(1.8, 36.0)}))
     shape.learn(records[0].encode())
 
     rows, _ = shape.rows([record.encode() for record in records])
@@ -344,7 +344,7 @@ def test_calibrated_readings_stay_in_columns_and_those_that_no_number_holds_are_
 
     assert decoded.left == []
     assert decoded.columns["temperature"].to_pylist() == [1.5 * 1.8 + 36.0, 36.0, 36.0, 2e125 * 1.8, 0.0, None]
-    vectors = VectorDecoder(METRICS, Limits(calibrations={"temperature": Calibration(10.0, 0.0)}))
+    vectors = VectorDecoder(METRICS, Decoding(calibrations={"temperature": Calibration(10.0, 0.0)}))
     assert vectors.decode(rows, shape, pa.array([ARRIVED_MS] * len(rows))).left == [3]
 
 
@@ -368,7 +368,7 @@ def test_ordinary_records_never_reach_the_general_decoder(monkeypatch: pytest.Mo
         for at in (ARRIVED_MS, ARRIVED_MS / 1000, "2026-11-21T08:59:59.123Z")
     ]
     records.append(json.dumps({"sensor_id": "a", "timestamp": 5, "sensor_type": "flow", "value": 2}).encode())
-    shape, vectors = Shape(), VectorDecoder(METRICS, LIMITS)
+    shape, vectors = Shape(), VectorDecoder(METRICS, DECODING)
     for record in records:
         shape.learn(record)
 

@@ -9,7 +9,7 @@ import environment
 from merge_readings import handler
 from reprocessing.fingerprint import fingerprint
 from reprocessing.keys import merged_key
-from reprocessing.manifests import MergeResult
+from reprocessing.merge_manifests import MergeResult
 from tests.lake import Lake
 from tests.lambdas.reprocessing import merges
 from tests.lambdas.reprocessing.merges import Row, Run, request

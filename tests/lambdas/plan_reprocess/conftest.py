@@ -14,11 +14,7 @@ from reprocessing.keys import (
     plan_key,
     tasks_key,
 )
-from reprocessing.manifests import (
-    DecodeTask,
-    Execution,
-    Plan,
-)
+from reprocessing.manifests import DecodeTask, Execution, Plan
 from reprocessing.planning import Planner
 from reprocessing.request import Request, Scope
 from sensors.settings import FunctionSettings

@@ -19,9 +19,10 @@ from reprocessing.keys import (
     plan_key,
     report_key,
 )
-from reprocessing.manifests import RUN_ID_PROPERTY, Committed
+from reprocessing.manifests import Committed
 from reprocessing.request import Scope
-from sensors.settings import Limits
+from reprocessing.snapshots import RUN_ID_PROPERTY
+from sensors.settings import Decoding
 from tests import faults
 from tests.lake import HOUR, Lake, in_memory, reading
 from tests.lambdas.plan_reprocess.conftest import DAY_MS, SETTINGS, TODAY, Planning, asked
@@ -215,7 +216,7 @@ def test_a_published_run_is_carried_on_unless_a_rollback_took_its_snapshot_out(p
 
 def test_by_other_rules_another_run_begins(planning: Planning) -> None:
     planning.answer(LOOK)
-    planning.settings = msgspec.structs.replace(SETTINGS, decoding=Limits(late_after_h=25))
+    planning.settings = msgspec.structs.replace(SETTINGS, decoding=Decoding(late_after_h=25))
 
     assert planning.answer(LOOK, "second")["run_id"] == "second"
 

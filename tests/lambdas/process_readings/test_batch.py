@@ -11,7 +11,7 @@ from process_readings.writing import Outcome
 from sensors.decode import decode
 from sensors.hot_items import Items
 from sensors.reading import RESERVED_NAMES, Reading
-from sensors.settings import HotTable, Limits
+from sensors.settings import Decoding, HotTable
 from tests.lambdas.process_readings.conftest import ARRIVED_MS, event, payload
 
 ITEMS = Items(HotTable("device_id", "epoch_seconds", retention_days=7))
@@ -51,7 +51,7 @@ class FlakyTable:
 )
 def test_a_batch_conserves_its_count_over_all_its_deliveries(payloads, failing, refused_seconds):
     table = FlakyTable(failing, refused_seconds)
-    processor = Processor("plant", Limits(), (), ITEMS, table.write)
+    processor = Processor("plant", Decoding(), (), ITEMS, table.write)
     records = event(*payloads)["Records"]
     received = settled = 0
     while True:
@@ -70,12 +70,12 @@ def test_a_batch_conserves_its_count_over_all_its_deliveries(payloads, failing, 
 @given(st.lists(PAYLOADS, min_size=1, max_size=12), st.lists(st.sets(st.integers(0, 11)), max_size=4))
 def test_whatever_fails_on_the_way_in_the_end_every_reading_is_stored_as_last_received(payloads, failing):
     table = FlakyTable(failing, set())
-    processor = Processor("plant", Limits(), (), ITEMS, table.write)
+    processor = Processor("plant", Decoding(), (), ITEMS, table.write)
     records = event(*payloads)["Records"]
     while (result := processor.process(records, "", lambda: 60.0)).failed_sequence is not None:
         records = [one for one in records if int(one["kinesis"]["sequenceNumber"]) >= int(result.failed_sequence)]
 
-    readings = [one for one in (decode(data, ARRIVED_MS, Limits()) for data in payloads) if isinstance(one, Reading)]
+    readings = [one for one in (decode(data, ARRIVED_MS, Decoding()) for data in payloads) if isinstance(one, Reading)]
     last = {(reading.device_id, reading.measured_at_ms): reading for reading in readings}
     assert table.items == {identity: ITEMS.put_request(reading, "") for identity, reading in last.items()}
 

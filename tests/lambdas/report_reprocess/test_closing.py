@@ -18,14 +18,10 @@ from reprocessing.keys import (
     page_key,
     report_key,
 )
-from reprocessing.manifests import (
-    HotRefusal,
-    HotResult,
-    LedgerEntry,
-    MergeTask,
-)
+from reprocessing.ledger import LedgerEntry
+from reprocessing.merge_manifests import HotRefusal, HotResult, MergeTask
 from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
-from sensors.settings import Limits, Threshold
+from sensors.settings import Decoding, Threshold
 from tests.lake import AT, HOUR, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, Topic, close, store
 from tests.lambdas.reprocessing import decodes
@@ -283,7 +279,7 @@ def test_lines_of_the_stream_are_marked_when_all_is_done_and_by_a_run_that_appli
     line = decodes.line("timestamp_in_future", "stream", "shardId-0:49", payload)
     key = decodes.put_quarantine(memory_lake, "streamed", line)
     asked = request(mode=mode, source="quarantine", targets=("table", "hot"))
-    run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
+    run = Run(memory_lake, asked=asked, decoding=Decoding(future_tolerance_s=7200))
     run.run()
     assert memory_lake.store.read(mark_key(key, "run")) is None
     run.write_hot()
@@ -299,7 +295,7 @@ def test_lines_of_the_stream_that_the_hot_table_refuses_are_not_marked(memory_la
     line = decodes.line("timestamp_in_future", "stream", "shardId-0:49", reading(at=AT + 3600))
     key = decodes.put_quarantine(memory_lake, "streamed", line)
     asked = request(source="quarantine", targets=("hot",))
-    run = Run(memory_lake, asked=asked, limits=Limits(future_tolerance_s=7200))
+    run = Run(memory_lake, asked=asked, decoding=Decoding(future_tolerance_s=7200))
     run.run()
     done_with_hot(run, refused=1)
 

@@ -7,7 +7,7 @@ from reprocessing.changes import Series
 from reprocessing.charts import Band
 from reprocessing.curves import BUCKETS, Curve, Curves, Reader
 from reprocessing.keys import merge_plan_key
-from reprocessing.manifests import MergeTask
+from reprocessing.merge_manifests import MergeTask
 from reprocessing.request import Scope
 from tests.lake import AT, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, store

@@ -14,15 +14,11 @@ from compaction.manifests import PlannedObject, Task, TaskResult
 from compaction.writing import Writer
 from reprocessing.decoding import Decoder
 from reprocessing.keys import plan_key
-from reprocessing.manifests import (
-    DecodeResult,
-    DecodeTask,
-    Plan,
-)
+from reprocessing.manifests import DecodeResult, DecodeTask, Plan
 from reprocessing.request import Request, Scope
 from sensors import quarantine
 from sensors.reading import Reason, Rejection
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.lake import AT, Lake
 
 AT_MS = AT * 1000
@@ -62,13 +58,13 @@ def draining(lake: Lake) -> DecodeTask:
     return DecodeTask("00000", objects(lake, lake.processed, "quarantine/"))
 
 
-def decoder(lake: Lake, limits: Limits = Limits(), rules: str = RULES) -> Decoder:  # noqa: B008 - it is frozen
-    return Decoder(lake.s3, lake.raw, lake.processed, rules, limits, lake.metrics, lake.partition_by, 128_000_000)
+def decoder(lake: Lake, decoding: Decoding = Decoding(), rules: str = RULES) -> Decoder:  # noqa: B008 - it is frozen
+    return Decoder(lake.s3, lake.raw, lake.processed, rules, decoding, lake.metrics, lake.partition_by, 128_000_000)
 
 
-def compacted(lake: Lake, limits: Limits = Limits(), run_id: str = "compaction") -> TaskResult:  # noqa: B008 - it is frozen
+def compacted(lake: Lake, decoding: Decoding = Decoding(), run_id: str = "compaction") -> TaskResult:  # noqa: B008 - it is frozen
     """What `write_parquet` makes of all of the archive."""
-    writer = Writer(lake.s3, lake.raw, lake.processed, limits, lake.metrics, lake.partition_by, 128_000_000, False)
+    writer = Writer(lake.s3, lake.raw, lake.processed, decoding, lake.metrics, lake.partition_by, 128_000_000, False)
     return writer.write(run_id, Task("00000", objects(lake, lake.raw, "raw-data/")))
 
 

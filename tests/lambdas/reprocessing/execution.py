@@ -10,7 +10,7 @@ from reprocessing.errors import FewerReadings
 from reprocessing.request import Request
 from reprocessing.restoring import Restorer
 from sensors.hot_items import TIME_KEY
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.faults import copy_of
 from tests.lake import Lake
 from tests.lambdas.report_reprocess.closing import Run
@@ -66,11 +66,11 @@ class Site:
 class Execution:
     """Takes states until the end; redriven, it goes on with the one that failed. `undoes` is a run to be undone."""
 
-    def __init__(self, site: Site, name: str, asked: Request, limits: Limits, undoes: str | None = None) -> None:
+    def __init__(self, site: Site, name: str, asked: Request, decoding: Decoding, undoes: str | None = None) -> None:
         self.site = site
         self.name = name
         self.undoes = undoes
-        self.run = Run(site.lake, undoes or name, asked, limits, site.states, site.hot)
+        self.run = Run(site.lake, undoes or name, asked, decoding, site.states, site.hot)
         self.run.topic = site.topic
         self.state: str | None = "undo" if undoes else "plan"
         self._attempt = 1
@@ -83,7 +83,7 @@ class Execution:
 
     def on(self, site: Site) -> "Execution":
         """The execution as far as it is, on a copy of its site."""
-        other = Execution(site, self.name, self.run.request, self.run.limits, self.undoes)
+        other = Execution(site, self.name, self.run.request, self.run.decoding, self.undoes)
         other.run.run_id, other.run.merge_id = self.run.run_id, self.run.merge_id
         other.state, other._attempt, other._refused = self.state, self._attempt, self._refused
         return other

@@ -17,17 +17,8 @@ from reprocessing.errors import FewerReadings
 from reprocessing.fingerprint import fingerprint
 from reprocessing.hot import HotWriter
 from reprocessing.keys import merge_plan_key, tasks_key
-from reprocessing.manifests import (
-    Committed,
-    DecodeResult,
-    DecodeTask,
-    Execution,
-    HotResult,
-    MergeResult,
-    MergeTask,
-    Plan,
-    Undone,
-)
+from reprocessing.manifests import Committed, DecodeResult, DecodeTask, Execution, Plan, Undone
+from reprocessing.merge_manifests import HotResult, MergeResult, MergeTask
 from reprocessing.merge_planning import MergePlanner
 from reprocessing.merging import Merger
 from reprocessing.planning import Planner
@@ -37,7 +28,7 @@ from reprocessing.request import Request, Scope
 from reprocessing.restoring import Restorer
 from reprocessing.runs import read_plan
 from reprocessing.undoing import Undoer, Wish
-from sensors.settings import FunctionSettings, Limits, Metric
+from sensors.settings import Decoding, FunctionSettings, Metric
 from sensors.settings import Lake as LakeSettings
 from tests.lake import AT, ORPHAN_DAYS, Lake
 from tests.memory_aws import Effects, MemoryS3, MemorySns, MemoryStates
@@ -84,14 +75,14 @@ class Reprocessing:
         lake: Lake,
         run_id: str = "run",
         asked: Request | None = None,
-        limits: Limits | None = None,
+        decoding: Decoding | None = None,
         states: MemoryStates | None = None,
         hot_table: MemoryDynamoDB | None = None,
     ) -> None:
         self.lake = lake
         self.execution = self.run_id = run_id
         self.request = asked or request()
-        self.limits = limits or lake.limits
+        self.decoding = decoding or lake.decoding
         self.states = states or MemoryStates()
         effects = lake.s3.effects if isinstance(lake.s3, MemoryS3) else Effects()
         self.hot_table = hot_table or MemoryDynamoDB(effects, HOT_TABLE, ("device_id", "timestamp"))
@@ -101,7 +92,7 @@ class Reprocessing:
 
     def on(self, lake: Lake) -> Self:
         """The run as far as it is, on a copy of its lake and with a copy of the hot table."""
-        other = type(self)(lake, self.execution, self.request, self.limits)
+        other = type(self)(lake, self.execution, self.request, self.decoding)
         other.run_id, other.merge_id = self.run_id, self.merge_id
         other.hot_table.items = dict(self.hot_table.items)
         return other
@@ -176,7 +167,7 @@ class Reprocessing:
             raw_bucket=lake.raw,
             processed_bucket=lake.processed,
             rules=self.rules,
-            limits=settings.decoding,
+            decoding=settings.decoding,
             metrics=tuple(settings.metrics),
             partition_by=lake.partition_by,
             file_bytes=FILE_BYTES,
@@ -267,10 +258,10 @@ class Reprocessing:
 
     @property
     def settings(self) -> FunctionSettings:
-        """The settings of the lake and of these limits."""
+        """The settings of the lake, and those of decoding that this run has."""
         return msgspec.structs.replace(
             local_settings(),
-            decoding=self.limits,
+            decoding=self.decoding,
             metrics={name: Metric("unit") for name in self.lake.metrics},
             lake=LakeSettings(self.lake.partition_by),
         )

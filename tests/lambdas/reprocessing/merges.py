@@ -25,16 +25,8 @@ from reprocessing.keys import (
     plan_key,
     tasks_key,
 )
-from reprocessing.manifests import (
-    DecodedObject,
-    DecodeResult,
-    DecodeTask,
-    MergeGroup,
-    MergeResult,
-    MergeTask,
-    Plan,
-    StagedFile,
-)
+from reprocessing.manifests import DecodedObject, DecodeResult, DecodeTask, Plan, StagedFile
+from reprocessing.merge_manifests import MergeGroup, MergeResult, MergeTask
 from reprocessing.merge_planning import MergePlanner
 from reprocessing.merging import Merger
 from reprocessing.request import Request, Scope

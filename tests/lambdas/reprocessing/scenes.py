@@ -8,7 +8,7 @@ from reprocessing.request import Request, Scope
 from sensors.hot_items import Items
 from sensors.quarantine import pack
 from sensors.reading import Reading
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.faults import copy_of
 from tests.lake import AT, HOUR, Lake, in_memory, reading
 from tests.lambdas.optimization import by_hand
@@ -17,7 +17,7 @@ from tests.lambdas.reprocessing.execution import Execution, Site
 from tests.lambdas.reprocessing.harness import request
 from tests.memory_aws import Effects
 
-LIMITS = Limits(future_tolerance_s=7200)
+DECODING = Decoding(future_tolerance_s=7200)
 """Rules by which a record from an hour ahead is a reading; those that the lake was filled by had it rejected."""
 
 THEN = AT - 4 * 86_400
@@ -35,7 +35,7 @@ def asked(**changes: Any) -> Request:
 
 def begin(site: Site, name: str, of: Execution) -> Execution:
     """An execution with the input of another one."""
-    return Execution(site, name, of.run.request, LIMITS, of.undoes)
+    return Execution(site, name, of.run.request, DECODING, of.undoes)
 
 
 def archive() -> Execution:
@@ -44,7 +44,7 @@ def archive() -> Execution:
     _put(site.lake, 200.0, b"{")
     site.lake.put("waiting", [reading("pump-5", at=THEN + 5), reading("pump-1", at=THEN)], _HOUR)
     site.lake.s3.freeze(site.lake.raw, site.lake.put("b", _EVEN, _HOUR))
-    return Execution(_real_time(site), "run", asked(alerts="send"), LIMITS)
+    return Execution(_real_time(site), "run", asked(alerts="send"), DECODING)
 
 
 def drain() -> Execution:
@@ -56,14 +56,14 @@ def drain() -> Execution:
         decodes.line("not_json", "stream", "shardId-0:50", b"{", early_ms),
     ]
     site.lake.store.write(f"quarantine/reason=mixed/year={_HOUR:%Y/month=%m/day=%d}/streamed.jsonl.gz", pack(lines))
-    return Execution(_real_time(site), "run", asked(source="quarantine"), LIMITS)
+    return Execution(_real_time(site), "run", asked(source="quarantine"), DECODING)
 
 
 def fewer() -> Execution:
     """Readings would be gone, which nobody has allowed."""
     site = Site(_filled())
     site.lake.put("b", [b"garbage"], _HOUR)
-    return Execution(site, "run", asked(targets=("table",)), LIMITS)
+    return Execution(site, "run", asked(targets=("table",)), DECODING)
 
 
 def beside_compact() -> Execution:
@@ -92,7 +92,7 @@ def undo_drain() -> Execution:
 
 def _undo(execution: Execution) -> Execution:
     execution.drive()
-    return Execution(execution.site, "undo", execution.run.request, LIMITS, undoes="run")
+    return Execution(execution.site, "undo", execution.run.request, DECODING, undoes="run")
 
 
 def _put(lake: Lake, temperature: float, *more: bytes) -> None:
@@ -120,7 +120,7 @@ def _filled() -> Lake:
 
 def _real_time(site: Site) -> Site:
     """The hot table has one reading as it should be, one as it was, and one that a correction came for."""
-    items = Items(Execution(site, "", asked(), LIMITS).run.settings.hot_table)
+    items = Items(Execution(site, "", asked(), DECODING).run.settings.hot_table)
     for device, second, later_ms in (("pump-1", 0, 50), ("pump-2", 1, 50), ("pump-3", 3, 90)):
         ms = (THEN + second) * 1000
         held = Reading(device, ms, {"temperature": 20.5}, {}, ms + later_ms, 0, late=False)

@@ -16,7 +16,7 @@ from reprocessing.report import Report
 from reprocessing.request import Request
 from sensors.hot_items import Items
 from sensors.rules import rules
-from sensors.settings import FunctionSettings, Limits, Metric, Threshold
+from sensors.settings import Decoding, FunctionSettings, Metric, Threshold
 from sensors.settings import Lake as LakeSettings
 from sensors.times import iso_ms
 from tests.lake import HOUR, Lake, in_memory
@@ -48,15 +48,15 @@ class System:
         self.settings = local_settings()
         self.deploy(metrics)
 
-    def deploy(self, metrics: dict[str, Metric] | None = None, limits: Limits | None = None) -> None:
+    def deploy(self, metrics: dict[str, Metric] | None = None, decoding: Decoding | None = None) -> None:
         """Give all functions other settings."""
         self.settings = msgspec.structs.replace(
             self.settings,
-            decoding=limits or self.lake.limits,
+            decoding=decoding or self.lake.decoding,
             metrics=self.settings.metrics if metrics is None else metrics,
             lake=LakeSettings(self.lake.partition_by),
         )
-        self.lake.limits, self.lake.metrics = self.settings.decoding, tuple(self.settings.metrics)
+        self.lake.decoding, self.lake.metrics = self.settings.decoding, tuple(self.settings.metrics)
 
     def stream(self, records: Sequence[bytes]) -> None:
         """Real time takes up a batch of the stream."""

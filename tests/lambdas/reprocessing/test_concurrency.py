@@ -10,7 +10,7 @@ from compaction.hours import Window
 from compaction.ledger import Ledger
 from optimization.errors import FilesReplaced
 from reprocessing.errors import CannotUndo
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.faults import copy_of
 from tests.lake import AT, Lake, in_memory, reading
 from tests.lambdas.optimization import by_hand
@@ -21,7 +21,7 @@ from tests.upkeep import Upkeep
 
 Step = Callable[[Lake], object]
 
-EARLY = Limits(future_tolerance_s=7200)
+EARLY = Decoding(future_tolerance_s=7200)
 
 
 @functools.cache
@@ -32,7 +32,7 @@ def merged() -> Reprocessing:
     for name, records in {"a": [reading("pump-1"), ahead], "b": [reading("pump-2"), reading("pump-1")]}.items():
         lake.put(name, records)
         lake.run(name)
-    run = Reprocessing(lake, limits=EARLY).prepare()
+    run = Reprocessing(lake, decoding=EARLY).prepare()
     lake.put("c", [reading("pump-0"), reading("pump-2")])
     return run
 

@@ -15,7 +15,7 @@ from reprocessing.keys import decoded_key
 from reprocessing.manifests import DecodeTask, total
 from reprocessing.request import Scope
 from reprocessing.scope import has_device
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.glacier import glacier_lake
 from tests.lake import AT, Lake, in_memory, reading
 from tests.lambdas.reprocessing import decodes
@@ -237,7 +237,7 @@ def test_the_rules_are_those_of_today(memory_lake: Lake) -> None:
     memory_lake.put("a", [reading(at=AT + 3600, received_at=AT_MS, temperature=1)])
     decodes.planned(memory_lake, decodes.request())
 
-    result = decodes.decoder(memory_lake, Limits(future_tolerance_s=7200)).decode("run", decodes.task(memory_lake))
+    result = decodes.decoder(memory_lake, Decoding(future_tolerance_s=7200)).decode("run", decodes.task(memory_lake))
 
     assert (result.objects[0].stored, decodes.compacted(memory_lake).counts.by_reason) == (
         1,

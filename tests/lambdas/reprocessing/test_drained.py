@@ -3,12 +3,12 @@
 from typing import Any
 
 from reprocessing.report import Report
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.lake import AT, reading
 from tests.lambdas.reprocessing.mended import Rows, asked, hot, rows
 from tests.lambdas.reprocessing.system import System, quarantined
 
-LATER = Limits(future_tolerance_s=7200)
+LATER = Decoding(future_tolerance_s=7200)
 
 
 def ahead(device: str, by_s: int, **changes: Any) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def test_records_that_an_old_limit_rejected_come_in_and_a_second_run_finds_none_
     assert rows(made) == hot(made) == ALL[:1]
     before = quarantined(made.lake)
     assert len(before) == 8  # of four records: as real time has set them aside, and as compaction has
-    made.deploy(limits=LATER)
+    made.deploy(decoding=LATER)
     drain = asked(-1, 1, source="quarantine", reasons=("timestamp_in_future",))
 
     report = made.reprocess(drain)
@@ -62,7 +62,7 @@ def test_records_that_an_old_limit_rejected_come_in_and_a_second_run_finds_none_
 
 def test_where_all_are_drained_a_second_run_finds_no_record() -> None:
     made = system()
-    made.deploy(limits=Limits(future_tolerance_s=9000))
+    made.deploy(decoding=Decoding(future_tolerance_s=9000))
     drain = asked(-1, 1, source="quarantine", reasons=("timestamp_in_future",))
 
     made.reprocess(drain)
@@ -75,7 +75,7 @@ def test_where_all_are_drained_a_second_run_finds_no_record() -> None:
 
 def test_each_target_takes_its_own_lines() -> None:
     made = system()
-    made.deploy(limits=LATER)
+    made.deploy(decoding=LATER)
 
     table = made.reprocess(asked(-1, 1, source="quarantine", targets=("table",)))
     assert (rows(made), hot(made)) == (ALL, ALL[:1])
@@ -87,7 +87,7 @@ def test_each_target_takes_its_own_lines() -> None:
 
 def test_a_line_whose_reading_is_there_already_is_a_duplicate_and_resolved() -> None:
     made = system()
-    made.deploy(limits=LATER)
+    made.deploy(decoding=LATER)
     made.reprocess(asked(-1, 1))
     assert rows(made) == hot(made) == ALL
     drain = asked(-1, 1, source="quarantine", reasons=("timestamp_in_future",))

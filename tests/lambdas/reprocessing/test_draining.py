@@ -16,25 +16,25 @@ from reprocessing.keys import mark_key
 from reprocessing.manifests import DecodeResult, total
 from reprocessing.request import Scope
 from sensors.quarantine import Source
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.lake import AT, Lake, in_memory, reading
 from tests.lambdas.reprocessing import decodes
 from tests.lambdas.reprocessing.decodes import AT_MS, line
 from tests.memory_aws import Effects
 
 KEY = "raw-data/year=2026/month=11/day=21/hour=09/a.gz"
-LATER = Limits(future_tolerance_s=7200)
+LATER = Decoding(future_tolerance_s=7200)
 AHEAD = {"device_id": "pump-1", "timestamp": AT + 3600, "temperature": 1.0}
 
 
 def ahead(position: str, *, source: Source = "archive", reason: str = "timestamp_in_future", **fields: Any) -> bytes:
-    """A line with a reading of the next hour, which today's limits take."""
+    """A line with a reading of the next hour, which today's settings take."""
     return line(reason, source, position, AHEAD | fields)
 
 
-def drain(lake: Lake, limits: Limits = LATER, run_id: str = "run", **asked: Any) -> DecodeResult:
+def drain(lake: Lake, decoding: Decoding = LATER, run_id: str = "run", **asked: Any) -> DecodeResult:
     decodes.planned(lake, decodes.request(**{"source": "quarantine", **asked}), run_id)
-    return decodes.decoder(lake, limits).decode(run_id, decodes.draining(lake))
+    return decodes.decoder(lake, decoding).decode(run_id, decodes.draining(lake))
 
 
 def counts(result: DecodeResult) -> list[tuple[int, ...]]:

@@ -13,7 +13,7 @@ import build
 from config.settings import load
 from reprocessing import fingerprint as module
 from reprocessing.fingerprint import SOURCES, fingerprint
-from sensors.settings import FunctionSettings, Limits, Metric, Threshold
+from sensors.settings import Decoding, FunctionSettings, Metric, Threshold
 from templates.shared.modules import reachable
 from templates.shared.packages import build_zip
 
@@ -68,7 +68,7 @@ TEMPERATURE = settings().metrics["temperature"]
 @pytest.mark.parametrize(
     "changed",
     [
-        {"decoding": Limits(late_after_h=25)},
+        {"decoding": Decoding(late_after_h=25)},
         {"metrics": {"temperature": Metric("°C", (Threshold("critical", above=99.0),))}},
         {"metrics": {**settings().metrics, "temperature": msgspec.structs.replace(TEMPERATURE, scale=1.001)}},
         {"metrics": {**settings().metrics, "temperature": msgspec.structs.replace(TEMPERATURE, offset=-0.5)}},

@@ -3,7 +3,7 @@
 import json
 from datetime import timedelta
 
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.glacier import glacier_lake
 from tests.lake import HOUR
 from tests.lambdas.reprocessing.mended import DAY, FAULTY, MENDED, asked, counts, hot, rows, sent, system
@@ -99,7 +99,7 @@ def test_objects_that_are_gone_stop_a_run_that_is_not_told_otherwise() -> None:
 
 def test_readings_that_are_rejected_now_stop_a_run_that_is_not_told_otherwise() -> None:
     made = system(sent("a", 0), [*sent("b", 200, late_s=-200), *sent("b", 1)])
-    made.deploy(limits=Limits(future_tolerance_s=60))
+    made.deploy(decoding=Decoding(future_tolerance_s=60))
 
     refused = made.reprocess(asked(0, 300))
 

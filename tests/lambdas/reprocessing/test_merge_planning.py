@@ -20,12 +20,9 @@ from reprocessing.keys import (
     merge_plan_key,
     merge_prefix,
 )
-from reprocessing.manifests import (
-    MERGE_ID_PROPERTY,
-    RUN_ID_PROPERTY,
-    Committed,
-)
+from reprocessing.manifests import Committed
 from reprocessing.request import Scope
+from reprocessing.snapshots import MERGE_ID_PROPERTY, RUN_ID_PROPERTY
 from reprocessing.touching import sources_of
 from tests.lake import Lake
 from tests.lambdas.optimization import others

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimization.manifests import Key
-from reprocessing.manifests import MergeResult
+from reprocessing.merge_manifests import MergeResult
 from reprocessing.request import Scope
 from reprocessing.scope import has_device
 from tests.lake import Lake, in_memory

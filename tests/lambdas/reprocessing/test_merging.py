@@ -16,7 +16,7 @@ from optimization.manifests import Key
 from reprocessing.changes import MetricChange
 from reprocessing.errors import RulesChanged
 from reprocessing.keys import merged_key
-from reprocessing.manifests import MergeResult
+from reprocessing.merge_manifests import MergeResult
 from reprocessing.request import Scope
 from sensors.settings import Metric, Threshold
 from tests.lake import Lake

@@ -22,7 +22,7 @@ from optimization.errors import FilesReplaced
 from reprocessing.errors import CannotUndo, RangeHeld, RulesChanged
 from reprocessing.request import Request, Scope
 from reprocessing.snapshots import published
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.faults import Died, dies_after, dies_before, loses_its_answer
 from tests.lake import AT, HOUR, reading
 from tests.lambdas.optimization.execution import Execution as UpkeepExecution
@@ -118,7 +118,7 @@ class Range(RuleBasedStateMachine):
     def deploy_and_reprocess(self, tolerance_s: int, scale: float, declares: bool, asked: Request) -> None:
         metrics = METRICS if declares else {"temperature": METRICS["temperature"]}
         metrics = metrics | {"temperature": msgspec.structs.replace(METRICS["temperature"], scale=scale)}
-        self.system.deploy(metrics, Limits(future_tolerance_s=tolerance_s))
+        self.system.deploy(metrics, Decoding(future_tolerance_s=tolerance_s))
         self.begin(asked, len(STEPS))
 
     @rule(asked=requests, steps=st.integers(1, len(STEPS)))

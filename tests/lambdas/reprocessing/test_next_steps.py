@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from reprocessing.manifests import Taken
+from reprocessing.ledger import Taken
 from reprocessing.next_steps import input_of, next_steps
 from reprocessing.parsing import parse
 from reprocessing.report import Found, Hot, Readings

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from compaction.columns import TIMESTAMP
 from reprocessing.request import Scope
 from reprocessing.scope import Bounds, archive_window, has_device, holds_all, mask, may_meet, may_overlap, row_groups
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 names = st.text("ab.-", min_size=1, max_size=4)
 patterns = st.one_of(names, st.text("ab.-*?[]!", min_size=1, max_size=5))
@@ -117,18 +117,18 @@ def test_the_archive_hours_reach_from_clocks_that_are_ahead_to_readings_that_are
     def ms(day: int, hour: int, minute: int = 0) -> int:
         return int(datetime(2026, 3, day, hour, minute, tzinfo=UTC).timestamp() * 1000)
 
-    window = archive_window(Scope(ms(2, 10, 20), ms(2, 11)), Limits(late_after_h=24, future_tolerance_s=300))
+    window = archive_window(Scope(ms(2, 10, 20), ms(2, 11)), Decoding(late_after_h=24, future_tolerance_s=300))
     assert (window.start, window.end) == (
         datetime(2026, 3, 2, 10, tzinfo=UTC),
         datetime(2026, 3, 3, 11, tzinfo=UTC),
     )
 
-    early = archive_window(Scope(ms(2, 10, 19), ms(2, 11, 1)), Limits(late_after_h=1, future_tolerance_s=300))
+    early = archive_window(Scope(ms(2, 10, 19), ms(2, 11, 1)), Decoding(late_after_h=1, future_tolerance_s=300))
     assert (early.start, early.end) == (datetime(2026, 3, 2, 9, tzinfo=UTC), datetime(2026, 3, 2, 13, tzinfo=UTC))
 
 
 def test_the_first_day_there_is_has_hours_before_it():
-    window = archive_window(Scope(0, 1), Limits())
+    window = archive_window(Scope(0, 1), Decoding())
 
     assert window.start == datetime(1969, 12, 31, 23, tzinfo=UTC)
 

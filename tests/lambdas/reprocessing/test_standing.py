@@ -10,7 +10,7 @@ from reprocessing import standing
 from reprocessing.keys import mark_key
 from reprocessing.manifests import DecodeResult
 from sensors import quarantine
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.lake import AT, HOUR, Lake, reading
 from tests.lambdas.reprocessing import decodes
 from tests.lambdas.reprocessing.test_decoding import archives, lake_of
@@ -18,11 +18,11 @@ from tests.lambdas.reprocessing.test_decoding import archives, lake_of
 DAYS = "year=2026/month=11/day="
 
 
-def decode(lake: Lake, limits: Limits = Limits(), *, to_table: bool = True, **asked: object) -> DecodeResult:  # noqa: B008 - it is frozen
+def decode(lake: Lake, decoding: Decoding = Decoding(), *, to_table: bool = True, **asked: object) -> DecodeResult:  # noqa: B008 - it is frozen
     """What a run makes of all of the archive."""
     decodes.planned(lake, decodes.request(**asked))
     lake.store.delete("runs/reprocess/run/decoded/00000.json")
-    return decodes.decoder(lake, limits).decode("run", decodes.task(lake, to_table=to_table))
+    return decodes.decoder(lake, decoding).decode("run", decodes.task(lake, to_table=to_table))
 
 
 def new(lake: Lake, result: DecodeResult) -> list[str]:
@@ -112,7 +112,7 @@ def test_another_reason_than_that_of_old_rules_is_no_reason_to_set_a_record_asid
     memory_lake.put("a", [reading(at=AT + 3600, received_at=AT * 1000, temperature=1e300)])
     decodes.compacted(memory_lake)
 
-    result = decode(memory_lake, Limits(future_tolerance_s=7200))
+    result = decode(memory_lake, Decoding(future_tolerance_s=7200))
 
     assert result.objects[0].by_reason == {"bad_metric": 1}
     assert new(memory_lake, result) == []

@@ -9,16 +9,16 @@ import pytest
 from sensors.decode import decode
 from sensors.parse import MAX_RECORD_BYTES
 from sensors.reading import MAX_PAYLOAD_BYTES, Reading, Reason, Rejection
-from sensors.settings import Calibration, Limits
+from sensors.settings import Calibration, Decoding
 
 ARRIVED_MS = 1_795_251_600_000  # 2026-11-21T09:00:00Z
-LIMITS = Limits(late_after_h=24, future_tolerance_s=300)
+DECODING = Decoding(late_after_h=24, future_tolerance_s=300)
 PUMP = {"device_id": "pump-1", "timestamp": ARRIVED_MS}
 
 
 def decoded(payload: object, arrived_at_ms: int = ARRIVED_MS) -> Reading | Rejection:
     record = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return decode(record, arrived_at_ms, LIMITS)
+    return decode(record, arrived_at_ms, DECODING)
 
 
 def reading(payload: object) -> Reading:
@@ -415,8 +415,8 @@ def test_every_rejection_says_why_in_words():
 
 
 def calibrated(payload: dict[str, object], scale: float, offset: float) -> Reading | Rejection:
-    limits = Limits(calibrations={"temperature": Calibration(scale, offset)})
-    return decode(json.dumps({**PUMP, **payload}).encode(), ARRIVED_MS, limits)
+    decoding = Decoding(calibrations={"temperature": Calibration(scale, offset)})
+    return decode(json.dumps({**PUMP, **payload}).encode(), ARRIVED_MS, decoding)
 
 
 @pytest.mark.parametrize(

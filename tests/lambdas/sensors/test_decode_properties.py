@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from sensors.decode import decode
 from sensors.reading import RESERVED_NAMES, Reading, Reason, Rejection
-from sensors.settings import Limits
+from sensors.settings import Decoding
 
 ARRIVED_MS = 1_795_251_600_000
-LIMITS = Limits()
+DECODING = Decoding()
 
 NAMES = st.sampled_from([*sorted(RESERVED_NAMES), "temperature", "value", "", "\x00", "x" * 256]) | st.text(max_size=8)
 NUMBERS = st.integers() | st.floats() | st.integers(min_value=-(10**140), max_value=10**140)
@@ -49,7 +49,7 @@ ANYTHING = st.binary() | PAYLOADS | NEARLY_GOOD | mutilated()
 @example(b"[" * 100_000)
 @example(b'{"timestamp": ' + b"9" * 5000 + b"}")
 def test_whatever_bytes_a_device_sends_are_a_reading_or_a_rejection(record):
-    result = decode(record, ARRIVED_MS, LIMITS)
+    result = decode(record, ARRIVED_MS, DECODING)
 
     assert isinstance(result, Reading | Rejection)
     if isinstance(result, Rejection):
@@ -68,8 +68,8 @@ def test_whatever_bytes_a_device_sends_are_a_reading_or_a_rejection(record):
 
 @given(NEARLY_GOOD)
 def test_a_nested_field_more_changes_nothing_but_the_count_of_ignored_fields(record):
-    flat = decode(record, ARRIVED_MS, LIMITS)
-    nested = decode(record[:-1] + b', "\x7fnested": []}', ARRIVED_MS, LIMITS)
+    flat = decode(record, ARRIVED_MS, DECODING)
+    nested = decode(record[:-1] + b', "\x7fnested": []}', ARRIVED_MS, DECODING)
 
     if isinstance(flat, Reading):
         assert isinstance(nested, Reading)
@@ -101,7 +101,7 @@ def test_every_reading_survives_its_way_through_json(device_id, measured_at_ms, 
     seconds = f"{measured_at_ms // 1000}.{measured_at_ms % 1000:03d}"
     fields = {"device_id": device_id, **metrics, **attributes}
     record = f'{{"timestamp": {seconds}, {json.dumps(fields)[1:]}'.encode()
-    result = decode(record, ARRIVED_MS, LIMITS)
+    result = decode(record, ARRIVED_MS, DECODING)
 
     assert isinstance(result, Reading), result
     assert (result.device_id, result.measured_at_ms) == (device_id, measured_at_ms)

@@ -20,14 +20,11 @@ from reprocessing.keys import (
     mark_key,
     undone_key,
 )
-from reprocessing.manifests import (
-    UNDO_PROPERTY,
-    LedgerEntry,
-    Taken,
-)
+from reprocessing.ledger import LedgerEntry, Taken
 from reprocessing.request import Scope
+from reprocessing.snapshots import UNDO_PROPERTY
 from reprocessing.undoing import Wish, wish
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.faults import copy_of
 from tests.lake import AT, HOUR, Lake, in_memory, reading
 from tests.lambdas.optimization import others
@@ -40,7 +37,7 @@ from tests.upkeep import Upkeep
 
 YESTERDAY = AT - 86_400
 AHEAD = {"temperature": 9.0, "received_at": (AT - 3600) * 1000}
-EARLY = Limits(future_tolerance_s=7200)
+EARLY = Decoding(future_tolerance_s=7200)
 
 
 def filled() -> Lake:
@@ -55,7 +52,7 @@ def filled() -> Lake:
 
 @functools.cache
 def published() -> Reprocessing:
-    run = Reprocessing(filled(), limits=EARLY)
+    run = Reprocessing(filled(), decoding=EARLY)
     run.run()
     return run
 
@@ -196,7 +193,7 @@ def test_the_line_of_a_run_that_was_reported_is_kept_with_it(done: Reprocessing)
 def test_what_the_run_has_set_aside_is_so_no_longer_and_what_the_compaction_has_still_is() -> None:
     lake = filled()
     before = books(lake)
-    run = Reprocessing(lake, asked=request(allow_fewer=True), limits=Limits(future_tolerance_s=-7200))
+    run = Reprocessing(lake, asked=request(allow_fewer=True), decoding=Decoding(future_tolerance_s=-7200))
     run.run()
     assert any("/reprocess-run-" in key for key in books(lake))
 
@@ -272,7 +269,7 @@ def test_a_range_that_was_compacted_to_since_is_left_as_it_is(done: Reprocessing
 
 def test_a_range_that_was_reprocessed_since_is_left_as_it_is(done: Reprocessing) -> None:
     done.states.set("run", "SUCCEEDED")
-    Reprocessing(done.lake, "other", limits=EARLY, states=done.states).run()
+    Reprocessing(done.lake, "other", decoding=EARLY, states=done.states).run()
     done.states.set("other", "SUCCEEDED")
 
     refused(done, "Run other of reprocess")
@@ -280,7 +277,7 @@ def test_a_range_that_was_reprocessed_since_is_left_as_it_is(done: Reprocessing)
 
 def test_files_that_were_rewritten_since_are_left_as_they_are() -> None:
     lake = filled()
-    run = Reprocessing(lake, asked=request(Scope(TODAY.start_ms, AT * 1000 + 500)), limits=EARLY)
+    run = Reprocessing(lake, asked=request(Scope(TODAY.start_ms, AT * 1000 + 500)), decoding=EARLY)
     run.run()
     lake.put("c", [reading("pump-2", at=AT + 3600)])  # of the same day, after the range
     lake.run("next")
@@ -329,7 +326,7 @@ def test_a_run_whose_snapshots_have_expired_cannot_be_undone(done: Reprocessing,
 def test_a_table_that_was_partitioned_otherwise_before_is_left_as_it_is() -> None:
     lake = filled()
     lake.partition_by = "hour"
-    run = Reprocessing(lake, limits=EARLY)
+    run = Reprocessing(lake, decoding=EARLY)
     run.run()
 
     refused(run, "partitioned otherwise before run run")

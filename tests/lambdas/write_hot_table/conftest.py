@@ -17,12 +17,8 @@ from optimization.manifests import Key, SourceFile
 from optimization.reading import rows_schema
 from reprocessing.hot import HotWriter
 from reprocessing.keys import group_key, plan_key
-from reprocessing.manifests import (
-    HotResult,
-    MergeGroup,
-    MergeTask,
-    Plan,
-)
+from reprocessing.manifests import Plan
+from reprocessing.merge_manifests import HotResult, MergeGroup, MergeTask
 from reprocessing.request import Request, Scope
 from sensors.hot_items import TIME_KEY, Items
 from sensors.reading import Reading

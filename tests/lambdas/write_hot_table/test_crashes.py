@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from reprocessing.errors import TableBusy
-from reprocessing.manifests import HotResult
+from reprocessing.merge_manifests import HotResult
 from tests.faults import Died, Fault, dies_after, dies_before, is_refused_for_now, loses_its_answer, never_arrives
 from tests.lambdas.write_hot_table.conftest import AT_MS, RUN_MS, Hot, in_memory, reading
 from tests.memory_aws import Effect

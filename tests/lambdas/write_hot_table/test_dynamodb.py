@@ -11,7 +11,7 @@ import pytest
 import environment
 from reprocessing.hot_table import Access, NewerItem, Pace, content, is_newer
 from reprocessing.keys import group_key
-from reprocessing.manifests import MergeTask
+from reprocessing.merge_manifests import MergeTask
 from sensors.hot_items import TIME_KEY, Items
 from sensors.settings import HotTable
 from sensors.times import iso_ms

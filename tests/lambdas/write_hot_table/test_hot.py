@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from compaction.errors import ResultMissing
 from reprocessing.errors import TableBusy
 from reprocessing.keys import hot_key
-from reprocessing.manifests import HotResult
+from reprocessing.merge_manifests import HotResult
 from sensors.reading import Reading
 from sensors.settings import HotTable
 from tests.lambdas.write_hot_table.conftest import AT_MS, BY_NUMBER, BY_TEXT, RUN_MS, Hot, in_memory, reading

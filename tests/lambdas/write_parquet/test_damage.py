@@ -14,7 +14,7 @@ import pytest
 
 from compaction.manifests import PlannedObject, Task, TaskResult
 from compaction.writing import Writer
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.lake import AT, METRICS, reading
 
 A, B, C, D = (json.dumps(reading(at=AT + number)).encode() for number in range(4))
@@ -49,7 +49,7 @@ class Kept(NamedTuple):
 
 
 def writer(s3: OneObject) -> Writer:
-    return Writer(s3, "raw", "processed", Limits(), METRICS, "day", file_bytes=128_000_000, bloom_filter=False)
+    return Writer(s3, "raw", "processed", Decoding(), METRICS, "day", file_bytes=128_000_000, bloom_filter=False)
 
 
 def keep(body: bytes) -> Kept:
@@ -155,7 +155,7 @@ def test_a_metric_may_be_declared_under_any_name_that_the_settings_accept() -> N
     s3 = OneObject(payload(**{name: number for number, name in enumerate(metrics)}))
 
     task = Task("00000", (PlannedObject("raw-data/a.gz", 1, "tag"),))
-    result = Writer(s3, "raw", "processed", Limits(), metrics, "day", 10**9, bloom_filter=False).write("run", task)
+    result = Writer(s3, "raw", "processed", Decoding(), metrics, "day", 10**9, bloom_filter=False).write("run", task)
 
     (row,) = pq.read_table(io.BytesIO(s3.written[result.files[0].key])).to_pylist()
     assert [row[name] for name in metrics] == [*range(len(metrics))]

@@ -10,7 +10,7 @@ from local.fleet.garbage import GARBAGE
 from local.fleet.message import Kind, Message, Tally
 from sensors.decode import decode
 from sensors.reading import Rejection
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.local.fleet.rules import record
 
 NOW_MS = 1_790_000_000_000
@@ -58,7 +58,7 @@ def test_the_decoder_gives_each_message_the_expected_outcome(tmp_path: Path) -> 
     for message in simulated(tmp_path):
         tally.acknowledge(message)
         arrived_ms = NOW_MS + round(message.due_s * 1000)
-        decoded = decode(record(message, arrived_ms), arrived_ms, Limits())
+        decoded = decode(record(message, arrived_ms), arrived_ms, Decoding())
         if isinstance(decoded, Rejection):
             assert decoded.reason.value == message.reason
         else:

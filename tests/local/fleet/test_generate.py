@@ -14,7 +14,7 @@ from local.fleet.generate import Faults, Plan, messages
 from local.fleet.message import Kind, Message, Tally
 from sensors.decode import decode
 from sensors.reading import Reading, Rejection
-from sensors.settings import Limits
+from sensors.settings import Decoding
 from tests.local.fleet.rules import record
 
 START_MS = 1_790_000_000_000
@@ -25,12 +25,12 @@ PLAN = Plan(devices=4, rate=100, duration_s=30, seed=7, faults=FAULTS)
 def outcome_of(message: Message) -> str | None:
     """The reason the decoder gives for rejecting a message; None when it accepts it."""
     arrived_ms = START_MS + round(message.due_s * 1000)
-    decoded = decode(record(message, arrived_ms), arrived_ms, Limits())
+    decoded = decode(record(message, arrived_ms), arrived_ms, Decoding())
     return decoded.reason.value if isinstance(decoded, Rejection) else None
 
 
 def identities(sent: Iterable[Message]) -> list[tuple[str, int]]:
-    decoded = (decode(record(message, START_MS * 2), START_MS * 2, Limits()) for message in sent)
+    decoded = (decode(record(message, START_MS * 2), START_MS * 2, Decoding()) for message in sent)
     return [(each.device_id, each.measured_at_ms) for each in decoded if isinstance(each, Reading)]
 
 
