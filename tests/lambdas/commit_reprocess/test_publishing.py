@@ -134,7 +134,7 @@ def test_what_it_sets_aside_is_in_the_quarantine_once_it_is_published(memory_lak
     key = memory_lake.put("a", [reading("pump-1"), b"garbage", reading("pump-9", **AHEAD)])
     memory_lake.decoding = EARLY
     memory_lake.run("a")
-    run = Reprocessing(memory_lake, asked=request(allow_fewer=True)).prepare()
+    run = Reprocessing(memory_lake, asked=request(allow_fewer=True), decoding=Decoding()).prepare()
     before = state(memory_lake)[2]
 
     run.commit()
