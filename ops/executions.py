@@ -1,8 +1,9 @@
 """Executions of the state machines: how far one is, and how it ended."""
 
 import dataclasses
+import difflib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ops.advice import NEW_RUN, REDRIVE, REPORT, STOPPED, advice
@@ -10,9 +11,11 @@ from ops.errors import OpsError
 
 RUNNING = frozenset({"RUNNING", "PENDING_REDRIVE"})
 FAILED = frozenset({"FAILED", "TIMED_OUT", "ABORTED"})
-_ENDED = {"FAILED": "failed", "TIMED_OUT": "ran out of time", "ABORTED": "was stopped"}
+ENDED = {"FAILED": "failed", "TIMED_OUT": "ran out of time", "ABORTED": "was stopped"}
 _FAILED_TASKS = ("FAILED", "TIMED_OUT", "ABORTED")  # in the order of what they tell
 _SHOWN_TASKS = 5
+_ALIKE = 0.85  # of 1: two or three characters differ in a name of 28, whose first half is the day
+_NAMES = 1000  # what one call lists
 _EVENTS = 100  # more than a state has between its first try and its last
 
 
@@ -42,13 +45,13 @@ def arn_of(machine_arn: str, run_id: str) -> str:
 
 
 def find(states: Any, arn: str) -> dict[str, Any] | None:
-    """The execution, or None when there is none (any more: they are kept for 90 days).
+    """The execution, or None when there is none of this name (any more: they are kept for 90 days), or can be none.
 
     Raises OpsError for a status that Step Functions is not known to have.
     """
     try:
         found: dict[str, Any] = states.describe_execution(executionArn=arn)
-    except states.exceptions.ExecutionDoesNotExist:
+    except (states.exceptions.ExecutionDoesNotExist, states.exceptions.InvalidArn):
         return None
     if found["status"] not in RUNNING | FAILED | {"SUCCEEDED"}:
         raise OpsError(f"The execution {arn} has the status {found['status']}, which this command does not know.")
@@ -59,8 +62,21 @@ def describe(states: Any, arn: str) -> dict[str, Any]:
     """The execution. Raises OpsError when there is none, or for a status that Step Functions is not known to have."""
     found = find(states, arn)
     if found is None:
-        raise OpsError(f"There is no run {arn.rpartition(':')[2]}. The last ones: python -m ops runs")
+        machine_arn, _, name = arn.replace(":execution:", ":stateMachine:").rpartition(":")
+        raise no_run(name, alike(states, machine_arn, name))
     return found
+
+
+def alike(states: Any, machine_arn: str, name: str) -> list[str]:
+    """Names of executions of the machine, of the newest thousand, that may have been meant by one that there is not."""
+    listed = states.list_executions(stateMachineArn=machine_arn, maxResults=_NAMES)["executions"]
+    return difflib.get_close_matches(name, (one["name"] for one in listed), cutoff=_ALIKE)
+
+
+def no_run(name: str, meant: Sequence[str]) -> OpsError:
+    """There is no run of this name; some may have been meant."""
+    ask = f" Did you mean {' or '.join(meant)}?" if meant else ""
+    return OpsError(f"There is no run {name}.{ask} The last ones: python -m ops runs")
 
 
 def progress(states: Any, arn: str) -> Progress:
@@ -90,6 +106,13 @@ def state_data(states: Any, arn: str) -> dict[str, Any]:
     return data
 
 
+def run_id(states: Any, execution: dict[str, Any]) -> str:
+    """The run that a described execution is of: it has its name, unless the execution carries on another."""
+    ended_well = execution["status"] == "SUCCEEDED"
+    data = json.loads(execution["output"]) if ended_well else state_data(states, execution["executionArn"])
+    return str(data.get("run_id", execution["name"]))
+
+
 def failure(states: Any, arn: str, again: str, way_back: str) -> OpsError:
     """Why an execution has failed, its failed tasks included, and what to do.
 
@@ -105,7 +128,7 @@ def failure(states: Any, arn: str, again: str, way_back: str) -> OpsError:
         lines.append(f"  {found.failed} of {found.total} tasks failed")
     todo = STOPPED if status == "ABORTED" else advice([error, *(name for _, name, _ in tasks)])
     why = f"{error}: {cause}" if cause else "" if error == status else error
-    ended = f"The run {execution['name']} {_ENDED[status]}. {why}".rstrip()
+    ended = f"The run {execution['name']} {ENDED[status]}. {why}".rstrip()
     said = [ended, *lines, *_ways_on(todo, arn, again, way_back)]
     return OpsError("\n".join(said))
 

@@ -1,10 +1,13 @@
 """Runs of the state machines, newest first, and what each has done."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from rich.console import Group, RenderableType
+from rich.styled import Styled
 from rich.table import Table
+from rich.text import Text
 
 from ops.figures import age, hour
 from ops.running import Machine
@@ -45,31 +48,43 @@ def run_of(execution: dict[str, Any]) -> Run:
     }
 
 
-def run_table(title: str, runs: Iterable[Run], machines: Iterable[Machine]) -> Table:
-    """The runs for people, with a column that names the machine where there are several."""
+def run_table(title: str, runs: Iterable[Run], machines: Iterable[Machine]) -> RenderableType:
+    """The runs for people: what came of each, and on a line of its own the name, which is copied and so never broken.
+
+    A column names the machine where there are several.
+    """
     by_command = {machine.command: machine for machine in machines}
-    table = Table(title=title)
-    if len(by_command) > 1:
-        table.add_column("machine", overflow="fold")
-    table.add_column("run", no_wrap=True)  # to be copied behind --follow
-    table.add_column("started", no_wrap=True)
-    table.add_column("took", overflow="fold")
-    table.add_column("result", overflow="fold")
-    for run in runs:
-        machine = [run["machine"]] if len(by_command) > 1 else []
-        started, taken = (
-            hour(run["started_at"]).partition("-")[2],
-            "" if run["seconds"] is None else age(run["seconds"]),
-        )
-        table.add_row(*machine, run["run_id"], started, taken, result_of(run, by_command[run["machine"]]))
-    return table
+    runs = list(runs)
+    rows: list[tuple[str, ...]] = [("started", "machine", "state", "took", "result")]
+    rows += [_cells(run, by_command[run["machine"]]) for run in runs]
+    if len(by_command) == 1:
+        rows = [(row[0], *row[2:]) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    heading, *lines = (_line(row, widths) for row in rows)
+    names = (Text(f"  {run['run_id']}", no_wrap=True, overflow="ignore") for run in runs)
+    below = (one for line_and_name in zip(lines, names, strict=True) for one in line_and_name)
+    return Group(Text(title, style="table.title"), Styled(heading, "table.header"), *below)
 
 
 def result_of(run: Run, machine: Machine) -> str:
-    """What came of a run, in a line: what it did, its error, or that it goes on."""
-    if run["error"]:
-        return str(run["error"])
-    return str(run["status"]).lower() if run["did"] is None else machine.did(run["did"])
+    """What came of a run, in a line: what it did, or its error; empty as long as there is neither."""
+    return str(run["error"] or "") if run["did"] is None else machine.did(run["did"])
+
+
+def _cells(run: Run, machine: Machine) -> tuple[str, ...]:
+    state = run["status"].lower().replace("_", " ")
+    taken = "" if run["seconds"] is None else age(run["seconds"])
+    return hour(run["started_at"]).partition("-")[2], machine.command, state, taken, result_of(run, machine)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> Table:
+    """A row whose columns stand below those of the others; the last one takes the room that is left."""
+    line = Table.grid(padding=(0, 2))
+    for width in widths:
+        line.add_column(width=width, overflow="fold")
+    line.add_column(overflow="fold")
+    line.add_row(*row)
+    return line
 
 
 def _listed(states: Any, machine_arn: str, limit: int) -> Iterable[dict[str, Any]]:

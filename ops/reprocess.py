@@ -2,24 +2,22 @@
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from compaction.errors import InvalidInput
 from compaction.store import Store
-from ops import asking, executions, running
+from ops import asking, executions, running, written
 from ops.errors import OpsError
 from ops.pages import open_page
 from ops.reprocess_progress import Watching
 from ops.reprocess_report import did, show_report
+from ops.reprocess_runs import refuse_needless_undo, successor
 from ops.running import Answer, typed
 from ops.stack import Stack, find
-from reprocessing.keys import (
-    ledger_key,
-    page_key,
-    report_key,
-)
+from reprocessing.keys import ledger_key, page_key, report_key
 from reprocessing.parsing import parse, run_id
 from sensors.settings import Reprocessing
 
@@ -50,7 +48,7 @@ def run(given: argparse.Namespace) -> int:
     _go_together(given, asked)
     run_input = None if given.follow else _input(given, asked)
     stack = find(given.stack)
-    name = given.follow if run_input is None else running.start(stack, MACHINE, run_input | {"by": _caller(stack)})
+    name = _followed(given, stack) if run_input is None else _started(stack, run_input)
     if given.detach:
         running.tell_started(given, stack, MACHINE, name)
         return 0
@@ -66,17 +64,18 @@ def run(given: argparse.Namespace) -> int:
 def with_report(stack: Stack, name: str, answer: Answer) -> Answer:
     """All that the report of an execution's run says, and where it is. Raises OpsError without it.
 
-    An undo has none. Where another execution had undone the run before, `already` is the ledger's line about that.
+    `taken_back` is what the ledger says of its undo, None without one. An undo has no report: where another execution
+    had undone the run before, `already` is the ledger's line about that.
     """
     store = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"])
+    taken = (written.read(store, ledger_key(answer["run_id"])) or {}).get("undone")
     if "undone" in answer:
-        taken = json.loads(store.read(ledger_key(answer["run_id"])) or b"{}").get("undone")
-        return answer | {"already": taken if taken and taken["execution"] != name else None}
-    found = store.read(report_key(answer["run_id"]))
-    if found is None:
+        return answer | {"execution": name, "already": taken if taken and taken["execution"] != name else None}
+    report = written.read(store, report_key(answer["run_id"]))
+    if report is None:
         raise OpsError(f"The run is done, and its report is gone: {answer['report']}")
-    report: Answer = json.loads(found)
-    return report | {name: answer[name] for name in ("report", "page", "status", "seconds")}
+    said = {field: answer[field] for field in ("report", "page", "status", "seconds")}
+    return report | said | {"execution": name, "taken_back": taken}
 
 
 def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer) -> str:
@@ -94,7 +93,7 @@ def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer
             else "No reading of the table would change. To do it nonetheless:"
         )
         return f"{so}  {typed(given, 'reprocess', *options, *why)}"
-    if answer.get("snapshot_id") is not None:
+    if answer.get("snapshot_id") is not None and answer["taken_back"] is None:
         return f"To take it back:  {typed(given, 'reprocess', '--undo', answer['run_id'])}"
     return ""
 
@@ -130,9 +129,19 @@ def _input(given: argparse.Namespace, asked: dict[str, Any]) -> dict[str, Any]:
     return run_input
 
 
-def _caller(stack: Stack) -> str:
-    """Who asks: the user or role of the credentials, and its session."""
-    return str(stack.client("sts").get_caller_identity()["Arn"])
+def _started(stack: Stack, run_input: dict[str, Any]) -> str:
+    """The execution of a new run or undo, asked for by the user or role of the credentials."""
+    if "undo" in run_input:
+        refuse_needless_undo(stack, stack.outputs[MACHINE.output], run_input["undo"])
+    return running.start(stack, MACHINE, run_input | {"by": str(stack.client("sts").get_caller_identity()["Arn"])})
+
+
+def _followed(given: argparse.Namespace, stack: Stack) -> str:
+    """The execution that is come back to: another, where that has carried on the run of the one that was named."""
+    name = successor(stack, stack.outputs[MACHINE.output], given.follow)
+    if name != given.follow:
+        print(f"{given.follow} ended before its run did, which {name} has carried on:", file=sys.stderr)
+    return name
 
 
 MACHINE = running.Machine("reprocess", "ReprocessStateMachineArn", show_report, did, asking.options_of, Watching)

@@ -23,6 +23,9 @@ def did(answer: Answer) -> str:
     """What a run did, in a line."""
     if "undone" in answer:
         return f"undid {answer['run_id']}: {_undone(answer['undone'])}"
+    if answer["mode"] == "backtest":
+        given = count(answer["alarms_given"] or 0, "alarm")
+        return f"back-test: {given} by the given thresholds, {answer['alarms_after']:,} by today's"
     mode = "applied" if answer["outcome"] == "applied" else _MODES[answer["mode"]]
     return f"{mode}: {_differences(answer) or 'nothing differs'}"
 
@@ -30,8 +33,11 @@ def did(answer: Answer) -> str:
 def show_report(answer: Answer) -> RenderableType:
     """The run's report in short."""
     if "undone" in answer:
-        rows = {"run": answer["run_id"], "table": _undone(answer["undone"]), "hot table": answer["undone"]["hot_table"]}
-        return facts(_undone_when(answer), rows)
+        already = answer.get("already")
+        title = "undone before, nothing was changed now" if already else f"undone in {age(answer['seconds'])}"
+        rows = {"run": answer["run_id"]} | ({"undone": undone_when(already)} if already else {})
+        rows |= {"table": _undone(answer["undone"]), "hot table": answer["undone"]["hot_table"]}
+        return facts(title, rows)
     title = f"{_MODES[answer['mode']]} of {age(answer['duration_s'])}: {_OUTCOMES[answer['outcome']]}"
     return facts(title, dict(_facts(answer)))
 
@@ -54,6 +60,8 @@ def _facts(report: Answer) -> Iterator[tuple[str, str]]:
         yield "table", f"snapshot {report['snapshot_id']}: {files}"
     if hot := report["hot"]:
         yield "hot table", _hot(hot)
+    if report.get("taken_back"):
+        yield "undone", undone_when(report["taken_back"])
     if report["refused"]:
         yield "refused", f"{report['refused']['error']}: {report['refused']['cause']}"
     estimate = report["estimate"]
@@ -158,9 +166,10 @@ def _hot(hot: Answer) -> str:
     return ", ".join([f"{count(hot['written'], 'item')} written", *told])
 
 
-def _undone_when(answer: Answer) -> str:
-    already = answer.get("already")
-    return f"undone already, {hour(already['at'])}" if already else f"undone in {age(answer['seconds'])}"
+def undone_when(taken: Answer) -> str:
+    """When a run was taken back, by whom and why, as its line in the ledger says it."""
+    by, why = f" by {taken['by']}" if taken["by"] else "", f": {taken['note']}" if taken["note"] else ""
+    return f"{hour(taken['at'])}{by}{why}"
 
 
 def _undone(undone: Answer) -> str:

@@ -114,8 +114,8 @@ def tell(given: argparse.Namespace, answer: Answer, show: Callable[[Answer], Ren
         print(json.dumps(answer))
     else:
         shown = show(answer)
-        # a command is copied in one piece
-        Console().print(shown, highlight=False, soft_wrap=isinstance(shown, str))
+        # a command is copied in one piece, and so is a name
+        Console().print(shown, highlight=False, soft_wrap=isinstance(shown, str), crop=False)
 
 
 def _input(given: argparse.Namespace) -> dict[str, str]:

@@ -8,11 +8,12 @@ from botocore.exceptions import ClientError
 from rich.console import Group, RenderableType
 
 from compaction.store import Store, error_code
-from ops import executions
+from ops import executions, written
 from ops.errors import OpsError
 from ops.figures import age, count, facts, hour
 from ops.last_runs import last_runs, run_of, run_table
 from ops.machines import MACHINES
+from ops.reprocess_report import undone_when
 from ops.running import Answer, Machine, tell
 from ops.stack import Stack, find
 
@@ -46,7 +47,9 @@ def one(stack: Stack, name: str) -> Answer:
     A run that several executions have carried on has the name of the first. Machines whose runs the caller may not see
     are left out. Raises OpsError when there is none.
     """
-    store, hidden = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"]), []
+    store = Store(stack.client("s3"), stack.outputs["ProcessedBucketName"])
+    hidden: list[str] = []
+    meant: list[str] = []
     for machine in MACHINES:
         try:
             found = _known(stack, store, machine, name)
@@ -57,22 +60,23 @@ def one(stack: Stack, name: str) -> Answer:
         else:
             if found is not None:
                 return found
+            meant += executions.alike(stack.client("stepfunctions"), stack.outputs[machine.output], name)
     if hidden:
         raise OpsError(f"There is no run {name} that you may see. Those of {' and '.join(hidden)} you may not.")
-    raise OpsError(f"There is no run {name}. The last ones: python -m ops runs")
+    raise executions.no_run(name, meant)
 
 
 def _known(stack: Stack, store: Store, machine: Machine, name: str) -> Answer | None:
     """What is known of a machine's run of this name; None when there is none. Raises ClientError if hidden."""
     execution = _execution(stack, machine, name)
     run_id = execution.get("run_id", name)
-    written = {
-        "report": _read(store, f"runs/{machine.command}/{run_id}/report.json"),
-        "ledger": _read(store, f"{_LEDGER[machine.command]}{run_id}.json"),
+    left = {
+        "report": written.read(store, f"runs/{machine.command}/{run_id}/report.json"),
+        "ledger": written.read(store, f"{_LEDGER[machine.command]}{run_id}.json"),
     }
-    if not execution and not any(written.values()):
+    if not execution and not any(left.values()):
         return None
-    return {"machine": machine.command, "run_id": run_id, **execution, **written}
+    return {"machine": machine.command, "run_id": run_id, **execution, **left}
 
 
 def _execution(stack: Stack, machine: Machine, name: str) -> Answer:
@@ -82,11 +86,9 @@ def _execution(stack: Stack, machine: Machine, name: str) -> Answer:
     if found is None:
         return {}
     now = executions.progress(states, arn)
-    told = run_of(found)
-    data = told["did"] or executions.state_data(states, arn)
     return {
-        **told,
-        "run_id": data.get("run_id", name),
+        **run_of(found),
+        "run_id": executions.run_id(states, found),
         "execution": name,
         "execution_arn": arn,
         "input": json.loads(found["input"]),
@@ -99,12 +101,6 @@ def _execution(stack: Stack, machine: Machine, name: str) -> Answer:
             for failed in executions.failed_tasks(states, arn)
         ],
     }
-
-
-def _read(store: Store, key: str) -> Answer | None:
-    """What an object says. It is looked for by listing: S3 refuses an object that is not there to who lists in part."""
-    found = store.read(key) if key in store.keys(key) else None
-    return None if found is None else json.loads(found)
 
 
 def _show_list(found: Answer) -> RenderableType:
@@ -141,6 +137,6 @@ def _facts(found: Answer) -> Iterator[tuple[str, str]]:
     ledger = found["ledger"] or {}
     yield from ((name, str(ledger[name])) for name in ("by", "note", "outcome", "snapshot_id") if ledger.get(name))
     if undone := ledger.get("undone"):
-        yield "undone", f"{hour(undone['at'])} by {undone['by']}" + (f": {undone['note']}" if undone["note"] else "")
+        yield "undone", undone_when(undone)
     if others := [name for name in ledger.get("executions", ()) if name != found["run_id"]]:
         yield "carried on by", ", ".join(others)

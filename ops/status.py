@@ -124,7 +124,7 @@ def _show(found: dict[str, Any]) -> None:
         console.print(_partition_table(table))
     for machine in MACHINES:
         if runs := found["runs"][machine.command]:
-            console.print(run_table(f"last runs of {machine.command}", runs, [machine]))
+            console.print(run_table(f"last runs of {machine.command}", runs, [machine]), highlight=False, crop=False)
 
 
 def _pile(pile: dict[str, Any]) -> str:

@@ -43,21 +43,23 @@ class Joining:
         counted = {(count.device_id, count.metric): count.alarms for count in part.counts}
         self._sum_up(part, counted)
         beginnings = {(_place(alarm), _rule(alarm)): alarm for alarm in part.listed if alarm.open_before}
-        rest = set(part.listed)
+        rest = dict.fromkeys(part.listed)  # in their order: a list that is nearly in order is soon sorted
+        over: list[Alarm] = []
         for place in self._met(part):
             for rule, alarm in self._open.pop(place).items():
                 beginning = beginnings.get((place, rule))
                 if beginning is None:
-                    self._close(alarm)
+                    over.append(alarm)
                 else:
-                    rest.remove(beginning)
-                    rest.add(extended(alarm, beginning))
+                    del rest[beginning]
+                    rest[extended(alarm, beginning)] = None
                     self._count_once(beginning, counted)
         for alarm in rest:
             if alarm.open_after:
                 self._open.setdefault(_place(alarm), {})[_rule(alarm)] = alarm
             else:
-                self._close(alarm)
+                over.append(alarm)
+        self._close(over)
         if len(self._open) > HELD:
             self._close_all()
             self._exact = False
@@ -96,13 +98,14 @@ class Joining:
         if _place(beginning) in counted and _place(beginning) in self._counts:
             self._counts[_place(beginning)] -= 1
 
-    def _close(self, alarm: Alarm) -> None:
-        self._listing.add([replace(alarm, open_before=False, open_after=False)])
+    def _close(self, alarms: Iterable[Alarm]) -> None:
+        self._listing.add(
+            replace(alarm, open_before=False, open_after=False) if alarm.open_before or alarm.open_after else alarm
+            for alarm in alarms
+        )
 
     def _close_all(self) -> None:
-        for rules in self._open.values():
-            for alarm in rules.values():
-                self._close(alarm)
+        self._close(alarm for rules in self._open.values() for alarm in rules.values())
         self._open.clear()
 
 

@@ -81,7 +81,7 @@ class Results:
             series=changes.most_changed(),
             alarms_before=changes.alarms_before.finish(),
             alarms_after=changes.alarms_after.finish(),
-            alarms_given=changes.alarms_given.finish() if changes.has_given else None,
+            alarms_given=None if self._plan.request.rules is None else changes.alarms_given.finish(),
             hot=None if hot_merge_id is None else self._hot(hot_merge_id),
         ), objects.resolved
 

@@ -33,7 +33,6 @@ class Totals:
         self.metrics = _Metrics()
         self.vanished_by_source: Counter[str] = Counter()
         self.alarms_before, self.alarms_after, self.alarms_given = Joining(LISTED), Joining(LISTED), Joining(LISTED)
-        self.has_given = False
         self._numbers: Counter[str] = Counter()
         self._series: Counter[tuple[str, str]] = Counter()
 
@@ -54,7 +53,6 @@ class Totals:
         self.alarms_before.add(changes.alarms_before)
         self.alarms_after.add(changes.alarms_after)
         if changes.alarms_given is not None:
-            self.has_given = True
             self.alarms_given.add(changes.alarms_given)
 
     def readings(self, vanished_by: dict[str, int]) -> Readings:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from ops.stack import NEEDED
+from reprocessing.keys import page_key, plan_key, report_key
 from tests.lake import Lake, client
 from tests.ops.deployment import deploy
 from tests.ops.reprocessed import ANSWER, REPORT, UNDONE
@@ -17,12 +18,14 @@ ANSWERS = {
             "Type": "Choice",
             "Choices": [
                 {"Variable": "$.undo", "IsPresent": True, "Next": "Undo Run"},
+                {"Variable": "$.wait_s", "IsPresent": True, "Next": "Wait"},
                 {"Variable": "$.allow_fewer", "IsPresent": True, "Next": "Report"},
                 {"Variable": "$.mode", "StringEquals": "apply", "Next": "Fewer Readings"},
             ],
             "Default": "Report",
         },
         "Undo Run": {"Type": "Pass", "Result": UNDONE, "End": True},
+        "Wait": {"Type": "Wait", "SecondsPath": "$.wait_s", "Next": "Report"},
         "Report": {"Type": "Pass", "Result": ANSWER, "End": True},
         "Fewer Readings": {"Type": "Fail", "Error": "FewerReadings", "Cause": "3 readings would be gone."},
     },
@@ -46,7 +49,8 @@ def lake_with_runs(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake
     }
     arns = {output: created["stateMachineArn"] for output, created in machines.items()}
     deploy(name, dict.fromkeys(NEEDED, "value") | arns | {"ProcessedBucketName": lake.processed})
-    lake.store.write("runs/reprocess/first/report.json", json.dumps(REPORT).encode())
-    lake.store.write("runs/reprocess/first/report.html", b"<title>first</title>")
+    lake.store.write(plan_key("first"), json.dumps({"request": REPORT["request"]}).encode())
+    lake.store.write(report_key("first"), json.dumps(REPORT).encode())
+    lake.store.write(page_key("first"), b"<title>first</title>")
     yield lake
     client("cloudformation").delete_stack(StackName=name)

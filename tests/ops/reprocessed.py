@@ -15,6 +15,9 @@ ANSWER: dict[str, Any] = {
     "changed": 10,
     "added": 14,
     "vanished": 4,
+    "alarms_before": 0,
+    "alarms_after": 2,
+    "alarms_given": None,
 }
 UNDONE = {
     "run_id": "first",
@@ -29,6 +32,7 @@ UNDONE = {
     },
 }
 NO_ALARMS = {"total": 0, "listed": []}
+TAKEN = {"by": "bob", "note": "", "at": "2026-11-21T09:00:00+00:00", "execution": "earlier", "snapshot_id": "8"}
 REPORT: dict[str, Any] = {
     "run_id": "first",
     "mode": "apply",
@@ -39,6 +43,7 @@ REPORT: dict[str, Any] = {
         "targets": ["table", "hot"],
         "mode": "apply",
         "note": "limit of the presses was too strict",
+        "max_rate": 500, "restore_tier": "Standard", "restore_days": 1,
     },
     "started_at": "2026-11-21T09:00:00+00:00",
     "finished_at": "2026-11-21T09:05:00+00:00",

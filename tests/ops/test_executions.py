@@ -18,7 +18,7 @@ NONE = dict.fromkeys(("succeeded", "running", "failed", "timedOut", "aborted", "
 class States:
     """A Step Functions client with one execution, and a map when its tasks are given: (task, status, error)."""
 
-    exceptions = SimpleNamespace(ExecutionDoesNotExist=KeyError)
+    exceptions = SimpleNamespace(ExecutionDoesNotExist=KeyError, InvalidArn=ValueError)
 
     def __init__(
         self, *tasks: tuple[str, str, str], status: str = "FAILED", total: int = 0, entered: tuple[str, ...] = ()
@@ -47,7 +47,9 @@ class States:
     def describe_map_run(self, **_: str) -> dict[str, Any]:
         return {"itemCounts": self.counts}
 
-    def list_executions(self, *, statusFilter: str, maxResults: int, **_: str) -> dict[str, Any]:  # noqa: N803
+    def list_executions(self, *, maxResults: int, statusFilter: str = "", **_: str) -> dict[str, Any]:  # noqa: N803
+        if not statusFilter:
+            return {"executions": [{"name": self.execution["name"]}]}
         found = [name for name, (_, status, _) in self.tasks.items() if status == statusFilter]
         return {"executions": [{"executionArn": name} for name in found[:maxResults]]}
 
@@ -65,8 +67,13 @@ def test_a_status_that_is_not_known_is_not_taken_for_still_running() -> None:
 
 
 def test_a_run_that_there_is_not_is_said_to_be_none() -> None:
-    with pytest.raises(OpsError, match=r"no run other\. .*python -m ops runs"):
+    with pytest.raises(OpsError, match=r"no run other\. The last ones: python -m ops runs"):
         executions.describe(States(), "arn:aws:states:eu-central-1:1:execution:compact:other")
+
+
+def test_a_name_that_is_almost_one_is_answered_with_that() -> None:
+    with pytest.raises(OpsError, match=r"no run the-rum\. Did you mean the-run\?"):
+        executions.describe(States(), "arn:aws:states:eu-central-1:1:execution:compact:the-rum")
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "PENDING_REDRIVE", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])

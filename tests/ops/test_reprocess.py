@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ops.__main__ import main
-from reprocessing.keys import ledger_key, report_key
+from reprocessing.keys import report_key
 from tests.lake import Lake, client
 from tests.ops.reprocessed import ANSWER, REPORT
 
@@ -48,7 +48,8 @@ def test_a_run_is_followed_to_its_report_which_programs_get_whole(
 
     assert code == 0
     places = {name: ANSWER[name] for name in ("report", "page")}
-    assert answer == REPORT | places | {"status": "SUCCEEDED", "seconds": answer["seconds"]}
+    how = {"status": "SUCCEEDED", "taken_back": None} | {name: answer[name] for name in ("seconds", "execution")}
+    assert answer == REPORT | places | how
 
 
 def test_people_are_told_what_has_changed_where_the_report_is_and_how_to_take_it_back(
@@ -99,27 +100,6 @@ def test_a_refused_run_names_the_error_the_report_and_the_same_command_again(
     assert "--allow-fewer" in said
     assert "  python -m ops runs manual-" in said
     assert f"  python -m ops {RANGE} --apply --note 'too strict'\n" in said
-
-
-def test_a_run_is_undone_and_what_was_put_back_is_told(
-    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["reprocess", "--undo", "first", "--note", "too early"]) == 0
-
-    told = capsys.readouterr().out
-    assert "2,390 rows in 1 file taken out, 2,380 rows in 2 files put back" in told
-    assert "left as it is" in told
-
-
-def test_a_run_that_was_undone_before_is_said_to_be_so(
-    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str]
-) -> None:
-    taken = {"by": "bob", "note": "", "at": "2026-11-21T09:00:00+00:00", "execution": "earlier", "snapshot_id": "8"}
-    lake_with_runs.store.write(ledger_key("first"), json.dumps({"undone": taken}).encode())
-
-    assert main(["reprocess", "--undo", "first"]) == 0
-
-    assert "undone already, 2026-11-21 09:00" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from ops import compact, last_runs, optimize, status
+from ops.machines import MACHINES
 from ops.partitions import Partition, worth_showing
 from ops.reprocess_report import did, show_report
 from tests.ops.reprocessed import ANSWER, REPORT, UNDONE
@@ -221,6 +222,35 @@ def test_the_newest_the_fullest_and_the_worst_partitions_are_worth_showing() -> 
     assert shown[6:] == ["2026-01-05", "2026-01-04", "2026-01-03", "2026-01-02", "2026-01-01"]
 
 
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_runs_are_listed_with_what_came_of_them_first_and_names_that_can_be_copied(width: int) -> None:
+    ids = [f"3f0f7ad2-6b0c-4d2c-9a3e-4b7b4c2f1a0{number}" for number in range(2)]
+    run = {"machine": "reprocess", "started_at": "2026-11-22T12:05:00+00:00", "seconds": 301, "error": None}
+    runs = [
+        run | {"run_id": ids[0], "status": "SUCCEEDED", "did": ANSWER},
+        run | {"run_id": ids[1], "status": "FAILED", "error": "FewerReadings", "did": None},
+    ]
+
+    lines = printed(last_runs.run_table("runs", runs, MACHINES), width).splitlines()
+
+    assert max(map(len, lines)) <= width
+    assert [line.strip() for line in lines if line.strip() in ids] == ids, "each on a line of its own"
+    first, second = (line for line in lines if line.startswith("11-22 12:05"))
+    assert first.split()[2:6] == ["reprocess", "succeeded", "5", "min"]
+    assert "applied: 10 changed" in first
+    assert second.split()[-1] == "FewerReadings"
+
+
+def test_the_name_of_a_run_is_whole_in_a_narrow_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    name = "x" * 80
+    status._show(STATUS | {"runs": STATUS["runs"] | {"compact": [STATUS["runs"]["compact"][1] | {"run_id": name}]}})
+
+    assert name in capsys.readouterr().out
+
+
 def test_a_run_that_goes_on_has_no_end_and_did_nothing_yet() -> None:
     began = datetime(2026, 11, 21, 9, tzinfo=UTC)
     item: dict[str, Any] = {"executionArn": "arn", "name": "the-run", "status": "RUNNING", "startDate": began}
@@ -250,3 +280,5 @@ def test_a_line_about_a_run_says_whether_it_was_applied_and_which_one_was_undone
     assert did(ANSWER) == "applied: 10 changed, 14 added, 4 gone"
     assert did(ANSWER | {"mode": "dry_run", "outcome": "looked"}).startswith("dry run: 10 changed")
     assert did(UNDONE).startswith("undid first: 2,390 rows")
+    tested = ANSWER | {"mode": "backtest", "outcome": "looked", "alarms_given": 19}
+    assert did(tested) == "back-test: 19 alarms by the given thresholds, 2 by today's"

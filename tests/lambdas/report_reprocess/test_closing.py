@@ -163,6 +163,20 @@ def test_a_back_test_has_the_alarms_of_given_rules_beside_those_of_now(memory_la
     assert [(alarm.severity, alarm.count) for alarm in report.alarms_given.listed] == [("warning", 4)]
 
 
+def test_a_back_test_without_readings_has_no_alarm_by_the_given_rules_either(memory_lake: Lake) -> None:
+    given = {"temperature": (Threshold("warning", above=40.0),)}
+    run = Run(memory_lake, asked=request(mode="backtest", rules=given))
+    run.run()
+
+    report = close(run)
+
+    assert report.alarms_given is not None
+    assert (report.alarms_after.total, report.alarms_given.total) == (0, 0)
+    page = (memory_lake.store.read(page_key("run")) or b"").decode()
+    assert "Back-test: 0 alarms by the given rules, 0 by those of now." in page
+    assert "No reading breaks a threshold, by the given rules or by those of now." in page
+
+
 def test_a_refused_run_is_reported_with_the_causes(memory_lake: Lake) -> None:
     store(memory_lake, [20.0, 21.0])
     memory_lake.put("pump-1", [reading(at=AT, temperature=20.0), b"not json"])
