@@ -27,7 +27,9 @@ def did(answer: Answer) -> str:
         given = count(answer["alarms_given"] or 0, "alarm")
         return f"back-test: {given} by the given thresholds, {answer['alarms_after']:,} by today's"
     mode = "applied" if answer["outcome"] == "applied" else _MODES[answer["mode"]]
-    return f"{mode}: {_differences(answer) or 'nothing differs'}"
+    stays = answer["outcome"] == "applied" and answer["snapshot_id"] is None
+    nothing = "nothing to change in the table" if stays else "nothing differs"
+    return f"{mode}: {_differences(answer) or nothing}"
 
 
 def show_report(answer: Answer) -> RenderableType:
@@ -58,6 +60,8 @@ def _facts(report: Answer) -> Iterator[tuple[str, str]]:
         written = report["written"]
         files = f"{count(written['files_replaced'], 'file')} replaced by {written['files_written']:,}"
         yield "table", f"snapshot {report['snapshot_id']}: {files}"
+    elif report["outcome"] == "applied" and "table" in report["request"]["targets"]:
+        yield "table", "nothing to change, its files are as they were"
     if hot := report["hot"]:
         yield "hot table", _hot(hot)
     if report.get("taken_back"):

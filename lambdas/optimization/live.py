@@ -42,9 +42,9 @@ def live_files(table: Table, location: str, sources: Iterable[SourceFile]) -> li
     return list(found.values())
 
 
-def entries(table: Table) -> Iterator[ManifestEntry]:
-    """What is live in the current snapshot: data files, and files of row-level deletes."""
-    snapshot = table.current_snapshot()
+def entries(table: Table, snapshot_id: int | None = None) -> Iterator[ManifestEntry]:
+    """What is live in a snapshot, the current one unless it is named: data files, and files of row-level deletes."""
+    snapshot = table.current_snapshot() if snapshot_id is None else table.snapshot_by_id(snapshot_id)
     manifests = snapshot.manifests(table.io) if snapshot else []
     for _, found in ahead(lambda manifest: manifest.fetch_manifest_entry(table.io), manifests):
         yield from found

@@ -32,7 +32,8 @@ _REPLACED, _LEFT_OUT, _WRITTEN = "replaced", "left out as duplicates", "written"
 class Merged(NamedTuple):
     """What a merge makes of the table: files taken out, files for them, rows taken out and written.
 
-    `before` and `after` count the readings of the scope, each once; `vanished` those that are gone, by source object.
+    Groups in which nothing changes keep their files, and count for nothing there. `before` and `after` count the
+    readings of the scope, each once; `vanished` those that are gone, by source object.
     """
 
     sources: list[SourceFile]
@@ -42,6 +43,23 @@ class Merged(NamedTuple):
     before: int
     after: int
     vanished: Counter[str]
+
+
+class _Made:
+    """What the tasks of a group have made of it."""
+
+    def __init__(self) -> None:
+        self.account = Account()
+        self.files: list[FileResult] = []
+        self.keeps_files = True
+
+    def enter(self, result: MergeResult) -> None:
+        """Take up what a task says."""
+        self.account.read(result.sources)
+        for where, tally in ((_REPLACED, result.replaced), (_LEFT_OUT, result.duplicates), (_WRITTEN, result.written)):
+            self.account.went(where, tally.rows, tally.key_checksum)
+        self.files += result.files
+        self.keeps_files = self.keeps_files and result.keeps_files
 
 
 def verify_decoded(store: Store, plan: Plan) -> Tally:
@@ -68,8 +86,7 @@ def verify_merged(store: Store, plan: Plan, merge_id: str, staged: Tally, *, pub
     ResultMismatch, CountsDoNotBalance or RulesChanged, naming task, group or file.
     """
     run_id = plan.run_id
-    accounts: dict[str, Account] = {}
-    files: list[FileResult] = []
+    made: dict[str, _Made] = {}
     before = after = 0
     vanished: Counter[str] = Counter()
     tasks = _lines(store, merge_plan_key(run_id, merge_id), MergeTask)
@@ -79,22 +96,23 @@ def verify_merged(store: Store, plan: Plan, merge_id: str, staged: Tally, *, pub
         place = f"task {task.task_id} of merge {merge_id} of run {run_id}"
         check_own(place, (result.merge_id, result.task_id), (merge_id, task.task_id))
         check_rules(place, result.rules, plan)
-        _check_written(place, result, publishes=publishes)
+        _check_written(place, result, writes=publishes and not (result.keeps_files and task.has_whole_group))
         _check_changes(place, result.changes)
-        _enter(result, accounts.setdefault(task.group, Account()))
-        files += result.files
+        made.setdefault(task.group, _Made()).enter(result)
         before += result.changes.before
         after += result.changes.after
         vanished.update(result.changes.vanished_by_source)
-    groups = {key: _group(store, key) for key in accounts}
+    groups = {key: _group(store, key) for key in made}
     for key, group in groups.items():
-        accounts[key].check(key, (*group.old, *group.staged))
+        made[key].account.check(key, (*group.old, *group.staged))
     _check_staged(run_id, unique(file for group in groups.values() for file in group.staged), staged)
+    unique(file for group in groups.values() for file in group.old)  # or one group would take out what another keeps
+    changed = [key for key in groups if not made[key].keeps_files]
     return Merged(
-        sources=unique(file for group in groups.values() for file in group.old),
-        files=files,
-        replaced=sum(account.rows(_REPLACED) for account in accounts.values()),
-        written=sum(account.rows(_WRITTEN) for account in accounts.values()),
+        sources=[file for key in changed for file in groups[key].old],
+        files=[file for key in changed for file in made[key].files],
+        replaced=sum(made[key].account.rows(_REPLACED) for key in changed),
+        written=sum(made[key].account.rows(_WRITTEN) for key in changed),
         before=before,
         after=after,
         vanished=vanished,
@@ -115,12 +133,6 @@ def _group(store: Store, key: str) -> MergeGroup:
     return msgspec.json.decode(body, type=MergeGroup)
 
 
-def _enter(result: MergeResult, account: Account) -> None:
-    account.read(result.sources)
-    for where, tally in ((_REPLACED, result.replaced), (_LEFT_OUT, result.duplicates), (_WRITTEN, result.written)):
-        account.went(where, tally.rows, tally.key_checksum)
-
-
 def _check_counts(place: str, result: DecodeResult) -> None:
     for item in result.objects:
         if not item.balances:
@@ -137,11 +149,11 @@ def _check_counts(place: str, result: DecodeResult) -> None:
         raise CountsDoNotBalance(f"{place}: {stored} readings are stored, but its files have {rows} rows. {NOTHING}")
 
 
-def _check_written(place: str, result: MergeResult, *, publishes: bool) -> None:
-    """The files of a task have what it has written; where nothing is published there are none."""
+def _check_written(place: str, result: MergeResult, *, writes: bool) -> None:
+    """The files of a task have what it has written, if it writes any."""
     checksum = sum(int(file.key_checksum, 16) for file in result.files) % 2**64
     held = Tally(sum(file.rows for file in result.files), f"{checksum:016x}")
-    if held != (result.written if publishes else Tally(0, f"{0:016x}")):
+    if held != (result.written if writes else Tally(0, f"{0:016x}")):
         raise CountsDoNotBalance(
             f"{place} says {result.written.rows} rows are written, its {len(result.files)} files have {held.rows}, or "
             f"other keys. {NOTHING}"

@@ -139,7 +139,10 @@ class DecodeResult(msgspec.Struct, frozen=True):
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """`committed.json`: the run is done with the table. Snapshots are text; None where nothing was to be published."""
+    """`committed.json`: the run is done with the table. Snapshots are text; None where nothing was to be published.
+
+    Rows and files are those of groups in which something has changed, or would.
+    """
 
     run_id: str
     merge_id: str

@@ -35,6 +35,11 @@ class MergeTask(msgspec.Struct, frozen=True):
     start: Key | None = None
     end: Key | None = None
 
+    @property
+    def has_whole_group(self) -> bool:
+        """Whether the group has no other task."""
+        return self.start is None and self.end is None
+
 
 class Tally(msgspec.Struct, frozen=True):
     """Rows, and the sum of their keys' hashes (`compaction.checksum`) in 16 hexadecimal digits."""
@@ -47,7 +52,8 @@ class MergeResult(msgspec.Struct, frozen=True):
     """`merges/<merge id>/results/<task id>.json`: rows read a file, what became of them, what has changed.
 
     Rows read = `replaced` + `duplicates` + `written`, in number and keys. Where nothing is to be written to the table,
-    `written` is what would be, and there are no files.
+    `written` is what would be, and there are no files. `keeps_files`: what comes out is what the table's files had, so
+    that they stay if all tasks of the group say so; its only task writes no others then.
     """
 
     merge_id: str
@@ -59,6 +65,7 @@ class MergeResult(msgspec.Struct, frozen=True):
     written: Tally
     files: tuple[FileResult, ...]
     changes: Changes
+    keeps_files: bool = False
 
 
 class HotRefusal(msgspec.Struct, frozen=True):

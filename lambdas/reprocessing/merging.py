@@ -2,7 +2,8 @@
 
 Everything written has a name that follows from run, merge, task and partition, and bytes that follow from the files
 read, so a task that runs again, after a crash or twice at once, writes the same again. Nothing is visible in the table
-yet, and nothing but the result is written at all where the run does not write to the table.
+yet, and nothing but the result is written at all where the run does not write to the table, or has nothing to change in
+a whole group of its files.
 
 Memory does not grow with the input: of each file what has rows of the range is copied to the function's disk, and rows
 are sorted there, those from before and those that come out each on their own.
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from compaction.arrange import PARTITION_MS, PartitionBy
-from compaction.parquet import Files, Format
+from compaction.parquet import Files, Format, Publish
 from compaction.scratch import scratch_folder
 from compaction.spill import ALL_TIMES_MS, SortedRuns, side_by_side
 from compaction.store import Store
@@ -69,12 +70,17 @@ class Merger(msgspec.Struct, frozen=True):
             merge = Merge(group, request.scope, KeyRange(task.start, task.end), self.partition_by, folder)
             inputs = copies(self.s3, self.bucket, (*group.old, *group.staged), merge.keys, folder)
             sources = [merge.take(copy) for copy in inputs]
+            finished = _Finished(folder)
             files = None
             if publishes(request):
-                files = self._files(store, group, f"{run_id}-{merge_id}-{task.task_id}-reprocessed", folder)
+                files = self._files(group, f"{run_id}-{merge_id}-{task.task_id}-reprocessed", folder, finished.hold)
             for before, after in merge.compared(files):
                 comparison.add(before, after)
             written = files.finish() if files else ()
+            if merge.keeps_files and task.has_whole_group:
+                written = ()
+            else:  # another task of the group may have a change, and all their files are published then
+                finished.publish(store)
         result = MergeResult(
             merge_id=merge_id,
             task_id=task.task_id,
@@ -85,6 +91,7 @@ class Merger(msgspec.Struct, frozen=True):
             written=_tally(merge.written),
             files=written,
             changes=comparison.finish(merge.repeated.rows),
+            keeps_files=merge.keeps_files,
         )
         store.write(key, msgspec.json.encode(result))
         return result
@@ -102,10 +109,27 @@ class Merger(msgspec.Struct, frozen=True):
         given = {name: Metric(units.get(name, ""), thresholds) for name, thresholds in request.rules.items()}
         return Comparison(group.metrics, rules(self.metrics), rules({**self.metrics, **given}))
 
-    def _files(self, store: Store, group: MergeGroup, name: str, folder: Path) -> Files:
+    def _files(self, group: MergeGroup, name: str, folder: Path, publish: Publish) -> Files:
         file_bytes = int(self.file_bytes * MOST_OF_TARGET)
         layout = Format(group.metrics, self.partition_by, file_bytes, self.bloom_filter)
-        return Files(layout, name, folder, store.write_file)
+        return Files(layout, name, folder, publish)
+
+
+class _Finished:
+    """New files that wait on the disk until it is known whether the table needs them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._held: list[tuple[str, Path]] = []
+
+    def hold(self, key: str, path: Path) -> None:
+        """Keep a file; the next one may take its path."""
+        self._held.append((key, path.rename(self._folder / f"finished-{len(self._held)}.parquet")))
+
+    def publish(self, store: Store) -> None:
+        """Write all of them where the table's files are."""
+        for key, path in self._held:
+            store.write_file(key, path)
 
 
 class Merge:
@@ -125,6 +149,18 @@ class Merge:
         self._is_one_partition = group.partition.startswith(f"measured_at_{partition_by}=")
         self._before = SortedRuns(_made(folder / "before"), ALL_TIMES_MS, self.repeated.add)
         self._out = SortedRuns(_made(folder / "out"), PARTITION_MS[partition_by], self.duplicates.add)
+        self._rows_before = 0
+        self._differs = False
+
+    @property
+    def keeps_files(self) -> bool:
+        """Whether the table's files can stay: what has come out is what they had, in every column of every row.
+
+        Known once all was compared. Rows outside the scope come out as they are: none of them was a duplicate if there
+        are as many rows as before. Files that drained lines join give way though nothing differs: the run marks these
+        lines as resolved, and its snapshot is what an earlier run's undo sees that would take their readings away.
+        """
+        return self._replaces and not self._differs and self.written.rows == self._rows_before
 
     def take(self, copy: Copy) -> SourceResult:
         """Take up the rows of a file."""
@@ -134,6 +170,7 @@ class Merge:
             taken.add(batch)
             _add(self._out, self._kept_of(batch) if is_old else batch)
         copy.path.unlink()
+        self._rows_before += taken.rows if is_old else 0
         return SourceResult(copy.file.key, taken.rows, taken.key_checksum)
 
     def compared(self, files: Files | None) -> Iterator[tuple[pa.Table, pa.Table]]:
@@ -146,8 +183,10 @@ class Merge:
             after = self._by_device(after)
         before = (rows for piece in self._before.drain() for rows in piece.to_batches())
         nothing = self._schema.empty_table()
-        for was, becomes in side_by_side([before, after], ALL_TIMES_MS):
-            yield nothing if was is None else was, nothing if becomes is None else becomes
+        for pieces in side_by_side([before, after], ALL_TIMES_MS):
+            was, becomes = (nothing if piece is None else piece for piece in pieces)
+            self._differs = self._differs or not was.equals(becomes)
+            yield was, becomes
 
     def _kept_of(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The rows of the table that stay; those of the scope are what was before, whether they stay or not."""

@@ -50,8 +50,8 @@ def _after_looking(report: Report) -> Iterator[Step]:
     if request.mode == "backtest":
         yield Step("To have the given rules from now on, write them into the settings of the metrics, and deploy.")
         return
-    differs = any((readings.changed, readings.added, readings.vanished, readings.attributes_changed))
-    if not (differs or readings.before_duplicates or report.found.frozen or "hot" in request.targets):
+    differs = report.written.rows_replaced or report.written.rows_written
+    if not (differs or report.found.frozen or "hot" in request.targets):
         yield Step("There is nothing to apply: the range is as the rules and the decoder of now make it.")
         return
     gone = lost(readings.before, readings.after, readings.vanished_by)
@@ -74,7 +74,8 @@ def _after_applying(report: Report) -> Iterator[Step]:
     if report.hot is not None and report.hot.refused:
         yield Step("The hot table has refused readings, below. Its items keep what they had; the lake has them.")
     if report.snapshot_id is None:
-        yield Step("Nothing was published to the table, so there is nothing to take back.")
+        why = "There was nothing to change in" if "table" in report.request.targets else "Nothing was published to"
+        yield Step(f"{why} the table, so there is nothing to take back.")
         return
     kept = " (the hot table keeps what was written)" if report.hot is not None else ""
     yield Step(
@@ -94,11 +95,11 @@ def _after_refusal(report: Report) -> Iterator[Step]:
 
 def _after_undo(report: Report) -> Iterator[Step]:
     taken = report.taken_back
-    if taken is not None:
-        who, why = f" by {taken.by}" if taken.by else "", f": {taken.note}" if taken.note else ""
-        yield Step(
-            f"It was taken back{who} with the execution {taken.execution}{why}. The hot table keeps what it has."
-        )
+    if taken is None:
+        yield Step("It was taken back by a rollback of the table. The hot table keeps what it has.")
+        return
+    who, why = f" by {taken.by}" if taken.by else "", f": {taken.note}" if taken.note else ""
+    yield Step(f"It was taken back{who} with the execution {taken.execution}{why}. The hot table keeps what it has.")
 
 
 _AFTER = {

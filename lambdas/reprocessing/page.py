@@ -78,7 +78,9 @@ def _did(report: Report) -> str:
     would = "" if report.outcome == "applied" else "would be "
     if readings.before:
         told = ", ".join(f"{number(many)} {would}{word}" for word, many in numbers if many)
-        return f"of {count(readings.before, 'reading')}, {told or 'none differs'}"
+        stays = report.outcome == "applied" and report.snapshot_id is None
+        none = "none differs, there was nothing to change" if stays else "none differs"
+        return f"of {count(readings.before, 'reading')}, {told or none}"
     if readings.added:
         return f"{count(readings.added, 'reading')} {would}added"
     return "there is nothing to do in this range"

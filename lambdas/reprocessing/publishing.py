@@ -70,8 +70,8 @@ class Publisher:
         answer = self._answer(plan, merge_id, merged)
         if publishing:
             answer = self._publish(plan, merged, answer)
+            self._publish_rejects(plan)  # though nothing else may be new
         if answer.snapshot_id is not None:
-            self._publish_rejects(plan)
             resolved = (result.resolved_key for _, result in decoded(self._store, plan) if result.resolved_key)
             mark(self._store, plan.run_id, resolved, "archive")
         self._store.write(committed_key(run_id), msgspec.json.encode(answer))

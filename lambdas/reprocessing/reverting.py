@@ -13,10 +13,11 @@ from compaction.lake_table import history
 from compaction.runs import RUN_ID_PROPERTY as COMPACT_PROPERTY
 from compaction.runs import Snapshot
 from optimization.errors import RowsDeleted
-from optimization.live import entries, refuse_deletes
+from optimization.live import entries, refuse_deletes, without_statistics
 from optimization.manifests import RUN_ID_PROPERTY as OPTIMIZE_PROPERTY
 from reprocessing.errors import CannotUndo
 from reprocessing.manifests import Plan
+from reprocessing.origins import is_copy, origin
 from reprocessing.request import Scope
 from reprocessing.snapshots import RUN_ID_PROPERTY, UNDO_PROPERTY
 from sensors.times import iso_ms
@@ -66,32 +67,49 @@ def _changes(table: Table, snapshot_id: int) -> Iterator[ManifestEntry]:
         yield from (entry for entry in found if entry.snapshot_id == snapshot_id)
 
 
-def refuse_others(table: Table, snapshot: Snapshot, swap: Swap, plan: Plan) -> None:
-    """Raise CannotUndo when the range has changed since the run, or its files are not the table's any more."""
-    added = {file.file_path: file for file in swap.added}
-    standing: set[str] = set()
+def standing_for(table: Table, snapshot: Snapshot, swap: Swap, plan: Plan) -> list[DataFile]:
+    """The table's files that are those that the run has added, or copies of them.
+
+    Raises CannotUndo when one of them is missing, or the range has changed since the run.
+    """
+    added = {origin(file.file_path): file.file_path for file in swap.added}
+    standing: dict[str, DataFile] = {}
+    copied: dict[str, ManifestEntry] = {}
     deletes: list[DataFile] = []
     bounds = _Bounds(table)
     for entry in entries(table):
         file = entry.data_file
         if file.content != DataFileContent.DATA:
             deletes.append(file)
-        elif file.file_path in added:
-            standing.add(file.file_path)
+        elif (name := origin(file.file_path)) in added:
+            standing[name] = without_statistics(file)
         elif (entry.sequence_number or 0) > snapshot.sequence_number and bounds.may_meet(plan.request.scope, file):
-            raise CannotUndo(
-                f"{_told(table, entry.snapshot_id)} has since added rows to the range of run {plan.run_id}, for "
-                f"example {file.file_path}. {instead(plan)}"
-            )
-    if gone := sorted(added.keys() - standing):
+            if not is_copy(file.file_path):
+                raise _added(table, entry, plan)
+            copied[name] = entry
+    for entry in entries(table, snapshot.snapshot_id) if copied else ():
+        copied.pop(origin(entry.data_file.file_path), None)  # it was there when the run was published
+    for entry in copied.values():
+        raise _added(table, entry, plan)
+    if gone := sorted(added[name] for name in added.keys() - standing.keys()):
+        remover = _remover(table, snapshot, origin(gone[0]))
         raise CannotUndo(
             f"{len(gone)} file(s) of run {plan.run_id} are no files of the table any more, for example {gone[0]}: "
-            f"{_told(table, _remover(table, snapshot, gone[0]))} has taken it out. {instead(plan)}"
+            f"{_told(table, remover)} has taken it out. {_instead(table, remover, plan)}"
         )
     try:
-        refuse_deletes({file.file_path: file for file in (*swap.added, *swap.removed)}, deletes)
+        refuse_deletes({file.file_path: file for file in (*standing.values(), *swap.removed)}, deletes)
     except RowsDeleted as error:
         raise CannotUndo(f"Rows were deleted since run {plan.run_id}, and would come back: {error}") from None
+    return list(standing.values())
+
+
+def _added(table: Table, entry: ManifestEntry, plan: Plan) -> CannotUndo:
+    """Why a run cannot be undone after which a file has come."""
+    return CannotUndo(
+        f"{_told(table, entry.snapshot_id)} has since added rows to the range of run {plan.run_id}, for example "
+        f"{entry.data_file.file_path}. {_instead(table, entry.snapshot_id, plan)}"
+    )
 
 
 class _Bounds:
@@ -110,13 +128,13 @@ class _Bounds:
         return None if bound is None else cast(int, from_bytes(TimestamptzType(), bound)) // 1000
 
 
-def _remover(table: Table, since: Snapshot, path: str) -> int | None:
-    """The snapshot that has removed a file, one of those after another."""
+def _remover(table: Table, since: Snapshot, name: str) -> int | None:
+    """The last snapshot that has removed the file of this origin, one of those after another."""
     for one in history(table):
         if one.sequence_number <= since.sequence_number:
             return None
         if any(
-            entry.status == ManifestEntryStatus.DELETED and entry.data_file.file_path == path
+            entry.status == ManifestEntryStatus.DELETED and origin(entry.data_file.file_path) == name
             for entry in _changes(table, one.snapshot_id)
         ):
             return one.snapshot_id
@@ -134,10 +152,16 @@ def _told(table: Table, snapshot_id: int | None) -> str:
     return f"{who[0].upper()}{who[1:]} (snapshot {snapshot_id}, {iso_ms(snapshot.timestamp_ms)})"
 
 
-def instead(plan: Plan) -> str:
-    """What to do where a run cannot be undone."""
+def _instead(table: Table, snapshot_id: int | None, plan: Plan) -> str:
+    """What to do where a snapshot is in the way: of a run of `reprocess`, to undo that first."""
+    run_id = next((one.summary.get(RUN_ID_PROPERTY) for one in history(table) if one.snapshot_id == snapshot_id), None)
+    return instead(plan, f"Undo run {run_id} first, then this one. Or, to") if run_id else instead(plan)
+
+
+def instead(plan: Plan, begins: str = "To") -> str:
+    """What to do where a run cannot be undone; what there is beside this comes before it."""
     scope = plan.request.scope
     return (
-        "To have the readings as they were, deploy the settings from before the run, and reprocess from "
+        f"{begins} have the readings as they were, deploy the settings from before the run, and reprocess from "
         f"{iso_ms(scope.start_ms)} to {iso_ms(scope.end_ms)}."
     )

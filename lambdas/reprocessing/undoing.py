@@ -6,9 +6,8 @@ would delete these files for good. So they are copied, within S3, and their mani
 """
 
 import copy
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -23,12 +22,13 @@ from compaction.runs import Snapshot
 from compaction.store import Store
 from reprocessing import fields, parsing
 from reprocessing.errors import CannotUndo
-from reprocessing.keys import ledger_key, undone_key
+from reprocessing.keys import committed_key, ledger_key, undone_key
 from reprocessing.ledger import LedgerEntry, Taken
-from reprocessing.manifests import Plan, Undone
+from reprocessing.manifests import Committed, Plan, Undone
 from reprocessing.marks import unmark
+from reprocessing.origins import copy_path
 from reprocessing.request import publishes
-from reprocessing.reverting import Swap, instead, refuse_others, swap_of
+from reprocessing.reverting import instead, standing_for, swap_of
 from reprocessing.runs import decoded, executions_of, read_plan
 from reprocessing.snapshots import UNDO_PROPERTY, published, undone
 
@@ -128,26 +128,36 @@ class Undoer:
             return _undone(plan.run_id, done)
         snapshot = published(table, plan.run_id) if table else None
         if table is None or snapshot is None:
-            raise CannotUndo(_not_there(plan))
+            raise CannotUndo(self._not_there(plan))
         swap = swap_of(table, snapshot, plan)
-        refuse_others(table, snapshot, swap, plan)
+        standing = standing_for(table, snapshot, swap, plan)
         former = list(self._copies(plan, swap.removed))
-        self._table.put_back(table, swap.added, former, _properties(plan, swap))
+        self._table.put_back(table, standing, former, _properties(plan, standing, swap.removed))
         return _undone(plan.run_id, history(table)[0])
+
+    def _not_there(self, plan: Plan) -> str:
+        if not publishes(plan.request):
+            return f"Run {plan.run_id} has published nothing: it was no run that applies changes to the table."
+        body = self._store.read(committed_key(plan.run_id))
+        if body is not None and msgspec.json.decode(body, type=Committed).snapshot_id is None:
+            return f"Run {plan.run_id} found nothing to change in the table, so there is nothing to take back."
+        return (
+            f"Run {plan.run_id} has no snapshot in the history of the table: it published nothing, was rolled back, or "
+            f"its snapshot has expired. {instead(plan)}"
+        )
 
     def _copies(self, plan: Plan, files: Iterable[DataFile]) -> Iterator[DataFile]:
         """Entries of copies of these files. Raises CannotUndo when one of them is gone."""
-        for file, key in ahead(lambda file: self._copy(plan, file), files):
-            if key is None:
+        for file, path in ahead(lambda file: self._copy(plan, file), files):
+            if path is None:
                 raise CannotUndo(f"{file.file_path}, which run {plan.run_id} has replaced, is gone. {instead(plan)}")
-            yield _as(file, f"s3://{self._store.bucket}/{key}")
+            yield _as(file, path)
 
     def _copy(self, plan: Plan, file: DataFile) -> str | None:
-        source = file.file_path.removeprefix(f"s3://{self._store.bucket}/")
-        name = hashlib.sha256(source.encode()).hexdigest()[:16]
-        key = f"{source.rpartition('/')[0]}/{plan.run_id}-undone-{name}.parquet"
+        path = copy_path(file.file_path, plan.run_id)
+        source, key = (one.removeprefix(f"s3://{self._store.bucket}/") for one in (file.file_path, path))
         is_fresh = self._store.metadata(key) is not None and self._now - self._store.written_at(key) < _FRESH
-        return key if is_fresh or self._store.copy(source, key) else None
+        return path if is_fresh or self._store.copy(source, key) else None
 
     def _withdraw_rejects(self, plan: Plan) -> None:
         """Their records are rows again, by the rules from before the run: what it has set aside is so no longer."""
@@ -179,15 +189,6 @@ class Undoer:
         )
 
 
-def _not_there(plan: Plan) -> str:
-    if not publishes(plan.request):
-        return f"Run {plan.run_id} has published nothing: it was no run that applies changes to the table."
-    return (
-        f"Run {plan.run_id} has no snapshot in the history of the table: it published nothing, was rolled back, or its "
-        f"snapshot has expired. {instead(plan)}"
-    )
-
-
 def _as(file: DataFile, path: str) -> DataFile:
     """The entry of a file for its copy: the same rows and statistics."""
     copied = copy.deepcopy(file)
@@ -195,12 +196,12 @@ def _as(file: DataFile, path: str) -> DataFile:
     return copied
 
 
-def _properties(plan: Plan, swap: Swap) -> dict[str, str]:
+def _properties(plan: Plan, removed: Sequence[DataFile], restored: Sequence[DataFile]) -> dict[str, str]:
     counts = {
-        "rows-removed": sum(file.record_count for file in swap.added),
-        "rows-restored": sum(file.record_count for file in swap.removed),
-        "files-removed": len(swap.added),
-        "files-restored": len(swap.removed),
+        "rows-removed": sum(file.record_count for file in removed),
+        "rows-restored": sum(file.record_count for file in restored),
+        "files-removed": len(removed),
+        "files-restored": len(restored),
     }
     return {UNDO_PROPERTY: plan.run_id, **{f"sensorkeep.{name}": str(count) for name, count in counts.items()}}
 

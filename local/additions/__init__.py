@@ -1,6 +1,6 @@
 """Behaviour of AWS that this system relies on and MiniStack lacks, installed into MiniStack by the launcher."""
 
-from local.additions import acting_roles, authorization, map_results, schedule_attributes
+from local.additions import acting_roles, authorization, map_results, restore_status, schedule_attributes
 from local.additions.athena import callers, queries
 from local.additions.cloudformation import (
     iot_logging,
@@ -44,6 +44,7 @@ class Additions:
         network.install()
         notifications.install()
         queries.install()
+        restore_status.install()
         retention.install()
         rotation.install()
         rule_sql.install()

@@ -77,6 +77,7 @@ def test_a_range_is_tried_applied_looked_at_and_taken_back(
 
     again = call(capsys, stack, "reprocess", *RANGE, "--apply", "--note", "once more")
     assert (again["readings"]["same"], again["readings"]["changed"]) == (READINGS, 0)
+    assert (again["outcome"], again["snapshot_id"]) == ("applied", None)
 
     shown = call(capsys, stack, "runs", applied["run_id"])
     assert (shown["machine"], shown["status"]) == ("reprocess", "SUCCEEDED")

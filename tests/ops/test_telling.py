@@ -282,3 +282,13 @@ def test_a_line_about_a_run_says_whether_it_was_applied_and_which_one_was_undone
     assert did(UNDONE).startswith("undid first: 2,390 rows")
     tested = ANSWER | {"mode": "backtest", "outcome": "looked", "alarms_given": 19}
     assert did(tested) == "back-test: 19 alarms by the given thresholds, 2 by today's"
+
+
+def test_an_applied_run_without_a_change_says_so() -> None:
+    same = dict.fromkeys(("changed", "added", "vanished"), 0)
+    report = REPORT | {"snapshot_id": None, "readings": REPORT["readings"] | same}
+
+    assert did(ANSWER | same | {"snapshot_id": None}) == "applied: nothing to change in the table"
+    assert did(ANSWER | same) == "applied: nothing differs"
+    assert "nothing to change, its files are as they were" in printed(show_report(report))
+    assert "nothing to change" not in printed(show_report(report | {"outcome": "refused"}))

@@ -35,7 +35,6 @@ REPROCESSING_SELDOM = {
     "the table of a test is there, since rows of it are replaced": (("CommitReprocessRole", "glue:CreateTable", ""),),
     "no value and no alarm of a test is another after it": (
         ("ReportReprocessRole", "s3:GetObject", "/staging/"),
-        ("ReportReprocessRole", "s3:GetObject", "/warehouse/"),
         ("ReportReprocessRole", "sns:Publish", ""),
     ),
 }

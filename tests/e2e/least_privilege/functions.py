@@ -66,9 +66,14 @@ class Functions:
     def archive(self, hour: int) -> tuple[str, str]:
         """An archive object with a reading and a line that is set aside; its key and entity tag."""
         key = f"raw-data/year=2026/month=01/day=02/hour={hour:02}/{time.time_ns()}.gz"
+        return key, self.archive_as(key)
+
+    def archive_as(self, key: str) -> str:
+        """The same under this key, in the place of what was there; its entity tag."""
         body = gzip.compress(reading(20.0) + b"\nnot json\n")
         stored = boto3.client("s3").put_object(Bucket=self._outputs["RawBucketName"], Key=key, Body=body)
-        return key, stored["ETag"]
+        tag: str = stored["ETag"]
+        return tag
 
     def plan(self, run_id: str) -> str:
         """Plan a run."""
@@ -95,13 +100,14 @@ class Functions:
             self._written_run = None
         return said
 
-    def commit_hour(self, hour: int) -> None:
-        """A new object of an hour, and a run that compacts it."""
+    def commit_hour(self, hour: int) -> str:
+        """A new object of an hour, whose key it is, and a run that compacts it."""
         run_id = new_run_id()
-        self.archive(hour)
+        key, _ = self.archive(hour)
         self.invoke("PlanCompactionName", {"run_id": run_id, "input": window(hour)})
         self._write_planned(run_id)
         self.invoke("CommitTableName", {"run_id": run_id})
+        return key
 
     def make_table(self) -> None:
         """See to it that there is a table."""

@@ -31,9 +31,11 @@ class Reprocessing:
         return {**scope, **targets, "mode": "apply", "alerts": "send", "note": "least privilege", **fields}
 
     def before_plan(self) -> dict[str, object]:
-        """There is a table, objects that wait for the compaction, and a claim of an execution that is no more."""
+        """There is a table whose rows are to change, objects that wait for the compaction, and a claim of an execution
+        that is no more.
+        """
         self._functions.fragment()
-        self._functions.commit_hour(OUTSIDE)
+        self._functions.archive_as(self._functions.commit_hour(OUTSIDE))
         self._functions.archive(PLANNED)
         self.plan(new_run_id(), self.input())
         return self.input()

@@ -25,6 +25,7 @@ def arn(name: str) -> str:
 
 
 def test_a_run_is_committed_and_undone_and_both_answer_the_same_again(configured: Lake, context: object) -> None:
+    configured.put("a", [reading("pump-1", temperature=1.0), reading("pump-2", at=AT + 1)])
     run = Reprocessing(configured).prepare()
     event = {"run_id": "run", "merge_id": run.merge_id, "execution": "run", "execution_arn": arn("run")}
 

@@ -151,7 +151,9 @@ class Merge:
 
     @property
     def groups(self) -> list[MergeGroup]:
-        keys = dict.fromkeys(task.group for task in self.tasks)
+        return self._read(dict.fromkeys(task.group for task in self.tasks))
+
+    def _read(self, keys: Iterable[str]) -> list[MergeGroup]:
         return [msgspec.json.decode(self._store.read(key) or b"", type=MergeGroup) for key in keys]
 
     def merger(self, file_bytes: int = FILE_BYTES) -> Merger:
@@ -176,8 +178,10 @@ class Merge:
     def published(self) -> list[Row]:
         """The table's rows as they would be with what was merged in the place of what it was merged from."""
         lake = self.run.lake
-        replaced = {file.key for group in self.groups for file in group.old}
-        written = [file.key for result in self.merge() for file in result.files]
+        results = list(zip(self.tasks, self.merge(), strict=True))
+        changed = {task.group for task, result in results if not result.keeps_files}
+        replaced = {file.key for group in self._read(changed) for file in group.old}
+        written = [file.key for task, result in results if task.group in changed for file in result.files]
         return sorted(row for key in [*(set(live(lake)) - replaced), *written] for row in rows_of(lake, key))
 
 

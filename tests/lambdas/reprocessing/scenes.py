@@ -35,7 +35,7 @@ def asked(**changes: Any) -> Request:
 
 def begin(site: Site, name: str, of: Execution) -> Execution:
     """An execution with the input of another one."""
-    return Execution(site, name, of.run.request, DECODING, of.undoes)
+    return Execution(site, name, of.run.request, of.run.decoding, of.undoes)
 
 
 def archive() -> Execution:
@@ -66,6 +66,12 @@ def fewer() -> Execution:
     return Execution(site, "run", asked(targets=("table",)), DECODING)
 
 
+def unchanged() -> Execution:
+    """The table is as the rules of now make it."""
+    site = Site(_filled())
+    return Execution(_real_time(site), "run", asked(), Decoding())
+
+
 def beside_compact() -> Execution:
     """The compaction commits what waits as soon as the run has decoded."""
     execution = archive()
@@ -88,6 +94,17 @@ def undo_archive() -> Execution:
 def undo_drain() -> Execution:
     """The same, of the quarantine."""
     return _undo(drain())
+
+
+def undo_older() -> Execution:
+    """Of two runs that have gone through the newer was undone, and now the older is a mistake too."""
+    older = archive()
+    older.drive()
+    _put(older.site.lake, 300.0)
+    newer = begin(older.site, "newer", older)
+    newer.drive()
+    Execution(older.site, "undo-newer", newer.run.request, DECODING, undoes="newer").drive()
+    return Execution(older.site, "undo", older.run.request, DECODING, undoes="run")
 
 
 def _undo(execution: Execution) -> Execution:

@@ -36,10 +36,12 @@ SCENES: dict[Scene, str] = {
     scenes.archive: "",
     scenes.drain: "staging/|decoded/|update table|ledger/|committed|hot/|put item|report",
     scenes.fewer: "report",
+    scenes.unchanged: "merges/01|committed|report",
     scenes.beside_compact: "merges/01|update table|committed",
     scenes.beside_optimize: "merges/02|update table|committed",
     scenes.undo_archive: "",
     scenes.undo_drain: "ledger/quarantine|undone",
+    scenes.undo_older: "update table|undone",
 }
 """Which side effects are points, by parts of their names: the others of a scene are those of the first of its kind."""
 
@@ -199,8 +201,11 @@ def test_the_matrix_has_every_kind_of_side_effect() -> None:
 def test_the_runs_have_something_to_lose() -> None:
     archive, drain, fewer = (undisturbed(scene).outcome for scene in (scenes.archive, scenes.drain, scenes.fewer))
     compacted, undone = (undisturbed(scene).outcome for scene in (scenes.beside_compact, scenes.undo_archive))
+    older, unchanged = (undisturbed(scene).outcome for scene in (scenes.undo_older, scenes.unchanged))
 
     assert [len(one.rows) for one in (fewer, undone, drain, archive, compacted)] == [6, 6, 7, 7, 8]
+    assert (older.rows, unchanged.rows) == (undone.rows, fewer.rows)
+    assert [archive.snapshots - one.snapshots for one in (unchanged, undone, older)] == [1, -1, -3]
     assert [len(one.hot) for one in (fewer, drain, archive)] == [0, 4, 7]
     assert [len(one.resolved) for one in (archive, drain)] == [0, 2]
     assert [len(one.quarantined) for one in (undone, archive, drain)] == [2, 3, 4]
@@ -220,7 +225,7 @@ def test_a_failure_changes_nothing_of_what_comes_out(scene: Scene, point: int) -
         assert is_met or outcome(execution.site) == expected, f"{names[point]} {fault.__name__}, then {go_on.__name__}"
 
 
-@pytest.mark.parametrize("scene", [scene for scene in SCENES if scene is not scenes.fewer])
+@pytest.mark.parametrize("scene", [scene for scene in SCENES if scene not in (scenes.fewer, scenes.unchanged)])
 def test_a_reader_sees_the_table_before_or_after_whenever_it_looks(scene: Scene) -> None:
     execution = resumed(scene, undisturbed(scene).names.index("update table"))
     before = execution.site.lake.rows()

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from reprocessing.ledger import Taken
 from reprocessing.next_steps import input_of, next_steps
 from reprocessing.parsing import parse
-from reprocessing.report import Found, Hot, Readings
+from reprocessing.report import Found, Hot, Readings, Written
 from reprocessing.request import Request, Scope
 from sensors.settings import Reprocessing
 from tests.lambdas.report_reprocess import sample
@@ -54,7 +54,7 @@ def test_a_dry_run_is_followed_by_the_run_that_applies_it() -> None:
 
 
 def test_a_dry_run_without_a_difference_has_nothing_to_apply_unless_something_is_frozen() -> None:
-    same = {"request": replace(DRY, targets=("table",)), "readings": Readings(before=5, after=5, same=5), **LOOK}
+    same = {"request": replace(DRY, targets=("table",)), "written": Written(0, 0, 0, 0), **LOOK}
 
     (step,) = next_steps(sample.report(found=NO_MORE, **same))
     left_out, apply = next_steps(sample.report(found=replace(NO_MORE, frozen=2), **same))
@@ -62,6 +62,14 @@ def test_a_dry_run_without_a_difference_has_nothing_to_apply_unless_something_is
     assert step.sentence.startswith("There is nothing to apply")
     assert left_out.sentence.startswith("Left out: 2 frozen objects.")
     assert apply.sentence.startswith("To apply it")
+
+
+def test_a_dry_run_is_applied_too_where_no_value_differs_and_rows_do() -> None:
+    (step,) = next_steps(
+        sample.report(request=DRY, readings=Readings(before=5, after=5, same=5), found=NO_MORE, **LOOK)
+    )
+
+    assert step.sentence.startswith("To apply it")
 
 
 def test_a_dry_run_says_that_applying_it_would_be_refused() -> None:
@@ -81,9 +89,11 @@ def test_an_applied_run_is_followed_by_its_undo() -> None:
 
 def test_where_nothing_was_published_there_is_nothing_to_take_back() -> None:
     refused, nothing = next_steps(sample.report(snapshot_id=None, hot=Hot(5, 0, 0, 0, refused=1)))
+    (left,) = next_steps(sample.report(snapshot_id=None, request=replace(DRY, mode="apply", targets=("hot",))))
 
     assert refused.sentence.startswith("The hot table has refused readings")
-    assert nothing.run_input == ""
+    assert (nothing.sentence.startswith("There was nothing to change in the table"), nothing.run_input) == (True, "")
+    assert left.sentence.startswith("Nothing was published to the table")
 
 
 def test_a_refused_run_is_followed_by_one_that_may_end_with_fewer() -> None:

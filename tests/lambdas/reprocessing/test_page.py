@@ -106,6 +106,10 @@ HOT = replace(sample.report().request, targets=("hot",))
         (sample.report(), "Applied: of 604,000 readings, 200,000 changed, 200 added, 100 gone."),
         (sample.report(readings=Readings(before=7, after=7, same=7)), "Applied: of 7 readings, none differs."),
         (
+            sample.report(readings=Readings(before=7, after=7, same=7), snapshot_id=None),
+            "Applied: of 7 readings, none differs, there was nothing to change.",
+        ),
+        (
             sample.report(outcome="looked", readings=Readings(before=7, added=1)),
             "Dry run: of 7 readings, 1 would be added.",
         ),

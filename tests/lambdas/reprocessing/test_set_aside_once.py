@@ -3,6 +3,9 @@
 A record of `early` came an hour before the time that it names: whether it is of the future is a matter of the settings.
 """
 
+import base64
+import gzip
+import json
 from collections import Counter
 
 import pytest
@@ -143,6 +146,23 @@ def test_marks_that_come_late_leave_no_record_in_neither_table_nor_quarantine(sy
 
     assert devices(system) == ["now"]
     assert set_aside(system)[EARLY] == 1
+
+
+def test_what_is_new_is_set_aside_by_a_run_that_changes_nothing_else(system: System) -> None:
+    """An object was damaged when it was compacted, and is mended: the rest of it is a record, but no reading."""
+    whole = gzip.compress(json.dumps(reading("late", temperature=3.0)).encode() + b"\nthe rest")
+    key = system.lake.put_bytes("mended", whole[:-8])
+    system.compact()
+    before = set_aside(system, "compact-")
+
+    system.lake.put_bytes("mended", whole)
+    mended = run(system, STRICT)
+
+    assert devices(system) == ["late", "now"]
+    assert mended.commit().snapshot_id is None
+    assert set_aside(system, "compact-") == before
+    (line,) = unresolved(system.lake, [one for one in system.lake.store.keys("quarantine/") if "/reprocess-" in one])
+    assert (line["position"], line["payload_b64"]) == (f"{key}:2", base64.b64encode(b"the rest").decode())
 
 
 def test_once_the_marks_are_there_runs_look_up_again_what_stands(system: System) -> None:

@@ -269,7 +269,8 @@ def test_a_range_that_was_compacted_to_since_is_left_as_it_is(done: Reprocessing
 
 def test_a_range_that_was_reprocessed_since_is_left_as_it_is(done: Reprocessing) -> None:
     done.states.set("run", "SUCCEEDED")
-    Reprocessing(done.lake, "other", decoding=EARLY, states=done.states).run()
+    done.lake.put("a", [reading("pump-1", temperature=1.0), reading("pump-2")])
+    Reprocessing(done.lake, "other", request(allow_fewer=True), EARLY, done.states).run()
     done.states.set("other", "SUCCEEDED")
 
     refused(done, "Run other of reprocess")
