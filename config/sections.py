@@ -159,8 +159,12 @@ class Metric(Model):
 class Decoding(Model):
     """What the decoder accepts beside the contract's fixed limits."""
 
-    late_after_h: int = Field(24, ge=1, description="Age at arrival from which a reading is counted as late.")
-    future_tolerance_s: int = Field(300, ge=0, description="How far ahead of arrival a timestamp may be.")
+    late_after_h: int = Field(
+        24, ge=1, le=8760, description="Age at arrival from which a reading is counted as late; a year at most."
+    )
+    future_tolerance_s: int = Field(
+        300, ge=0, le=86400, description="How far ahead of arrival a timestamp may be; a day at most."
+    )
 
 
 class Lake(Model):

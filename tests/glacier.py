@@ -1,14 +1,14 @@
 """S3 in memory with storage classes that have to be restored first, and how that can go wrong."""
 # ruff: noqa: N803 - arguments have the names that the clients give them
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from tests.lake import Aws, Lake
-from tests.memory_aws import Effects, MemoryGlue, MemoryS3, memory_catalog
+from tests.memory_aws import Effects, MemoryGlue, MemoryS3, memory_catalog, restore_status
 
 NOT_READABLE = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 
@@ -48,24 +48,28 @@ class GlacierS3(MemoryS3):
     def head_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
         self.looked_at.append(Key)
         head = super().head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch) | self._storage(Key)
-        if self._in_progress(Key):
-            head["Restore"] = 'ongoing-request="true"'
-        elif self._has_copy(Key):
-            until = self._copies[Key][1].strftime("%a, %d %b %Y %H:%M:%S GMT")
-            head["Restore"] = f'ongoing-request="false", expiry-date="{until}"'
-        return head
+        restore = self._restore(Key)
+        return head | ({"Restore": restore} if restore else {})
 
     def get_object(self, *, Bucket: str, Key: str, **rest: Any) -> dict[str, Any]:
         if self._classes.get(Key) in NOT_READABLE and not self._has_copy(Key):
             raise _error("InvalidObjectState", "GetObject")
         return super().get_object(Bucket=Bucket, Key=Key, **rest)
 
-    def _pages(self, **request: Any) -> Iterator[dict[str, Any]]:
-        for page in super()._pages(**request):
-            yield {"Contents": [item | self._storage(item["Key"]) for item in page.get("Contents", ())]}
+    def _listed(self, bucket: str, key: str, optional: Sequence[str]) -> dict[str, Any]:
+        item = super()._listed(bucket, key, optional) | self._storage(key)
+        return item | (restore_status(self._restore(key)) if "RestoreStatus" in optional else {})
 
     def _storage(self, key: str) -> dict[str, str]:
         return {"StorageClass": self._classes[key]} if key in self._classes else {}
+
+    def _restore(self, key: str) -> str:
+        """What HeadObject says of a copy, in its words."""
+        if self._in_progress(key):
+            return 'ongoing-request="true"'
+        if not self._has_copy(key):
+            return ""
+        return f'ongoing-request="false", expiry-date="{self._copies[key][1]:%a, %d %b %Y %H:%M:%S GMT}"'
 
     def _in_progress(self, key: str) -> bool:
         return key in self._copies and self.now < self._copies[key][0]

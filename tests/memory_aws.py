@@ -10,8 +10,9 @@ import io
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -82,12 +83,16 @@ class MemoryS3:
         Body: Any,
         Metadata: Any = None,
         IfNoneMatch: str | None = None,
+        IfMatch: str | None = None,
     ) -> dict[str, Any]:
         stored = Stored(Body if isinstance(Body, bytes) else bytes(Body.read()), dict(Metadata or {}), self.now)
 
         def put() -> dict[str, Any]:
             with self._lock:
-                if IfNoneMatch and Key in self.buckets[Bucket]:
+                held = self.buckets[Bucket].get(Key)
+                if IfMatch and held is None:
+                    raise _error("NoSuchKey", "PutObject")
+                if held is not None and (IfNoneMatch or IfMatch not in {None, held.etag}):
                     raise _error("PreconditionFailed", "PutObject")
                 self.buckets[Bucket][Key] = stored
             return {"ETag": stored.etag}
@@ -164,12 +169,26 @@ class MemoryS3:
         assert operation == "list_objects_v2"
         return SimpleNamespace(paginate=self._pages)
 
-    def _pages(self, *, Bucket: str, Prefix: str = "", StartAfter: str = "") -> Iterator[dict[str, Any]]:
+    def _pages(
+        self, *, Bucket: str, Prefix: str = "", StartAfter: str = "", OptionalObjectAttributes: Sequence[str] = ()
+    ) -> Iterator[dict[str, Any]]:
         objects = self.buckets[Bucket]
         keys = iter(sorted(key for key in tuple(objects) if key.startswith(Prefix) and key > StartAfter))
         while page := list(itertools.islice(keys, self.page)):
-            yield {"Contents": [_listed(key, objects[key]) for key in page]}
+            yield {"Contents": [self._listed(Bucket, key, OptionalObjectAttributes) for key in page]}
         yield {}
+
+    def _listed(self, bucket: str, key: str, optional: Sequence[str]) -> dict[str, Any]:
+        """What a listing says of an object: of its copy, if there is one, when that is asked for."""
+        stored = self.buckets[bucket][key]
+        item = {
+            "Key": key,
+            "Size": len(stored.body),
+            "ETag": stored.etag,
+            "LastModified": stored.written_at,
+            "StorageClass": stored.storage_class,
+        }
+        return item | (restore_status(stored.restore) if "RestoreStatus" in optional else {})
 
 
 class MemoryGlue:
@@ -340,14 +359,14 @@ def memory_catalog(glue: MemoryGlue, s3: MemoryS3) -> GlueCatalog:
     return GlueCatalog("memory", client=glue, **where)
 
 
-def _listed(key: str, stored: Stored) -> dict[str, Any]:
-    return {
-        "Key": key,
-        "Size": len(stored.body),
-        "ETag": stored.etag,
-        "LastModified": stored.written_at,
-        "StorageClass": stored.storage_class,
-    }
+def restore_status(header: str) -> dict[str, Any]:
+    """What a listing says where HeadObject has this header, `x-amz-restore`."""
+    if not header:
+        return {}
+    status: dict[str, Any] = {"IsRestoreInProgress": header.startswith('ongoing-request="true"')}
+    if "expiry-date" in header:
+        status["RestoreExpiryDate"] = parsedate_to_datetime(header.split('"')[3]).replace(tzinfo=UTC)
+    return {"RestoreStatus": status}
 
 
 def _error(code: str, operation: str) -> ClientError:

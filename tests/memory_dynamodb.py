@@ -90,9 +90,8 @@ class MemoryDynamoDB:
 
 def failure(code: str, status: int = 400) -> ClientError:
     """What the client raises when DynamoDB says no."""
-    return ClientError(
-        {"Error": {"Code": code, "Message": f"{code}!"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutItem"
-    )
+    answer: Any = {"Error": {"Code": code, "Message": f"{code}!"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(answer, "PutItem")
 
 
 def holds(expression: str, item: Item, names: dict[str, str], values: dict[str, Any]) -> bool:

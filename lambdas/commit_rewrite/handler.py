@@ -7,11 +7,9 @@ from typing import Any
 import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
 from compaction.catalog import open_table
-from compaction.store import Store
+from compaction.store import Store, s3_client
 from environment import settings
 from optimization.replacing import Replacer
 
@@ -24,7 +22,7 @@ tracer = Tracer()
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """`{"run_id"}` to what the run has replaced (`Rewritten`). Raises the named errors of Replacer.replace."""
     session = boto3.Session()
-    s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
+    s3 = s3_client(session)
     replacer = Replacer(
         Store(s3, os.environ["PROCESSED_BUCKET"]),
         open_table(session, os.environ, settings()),

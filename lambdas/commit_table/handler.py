@@ -7,13 +7,11 @@ from typing import Any
 import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
 from compaction.catalog import open_table
 from compaction.cloudwatch import emit_commit
 from compaction.publishing import Publisher
-from compaction.store import Store
+from compaction.store import Store, s3_client
 from environment import settings
 
 logger = Logger()
@@ -25,7 +23,7 @@ tracer = Tracer()
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """`{"run_id"}` to the run's report. Raises the named errors of Publisher.publish."""
     session = boto3.Session()
-    s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
+    s3 = s3_client(session)
     publisher = Publisher(
         s3,
         os.environ["RAW_BUCKET"],

@@ -102,6 +102,6 @@ def moment_of(field: str, value: object) -> datetime:
         raise InvalidInput(
             f"{field}: {shown(value)} is not an ISO-8601 time. Write it like 2026-11-21T09:00:00Z or 2026-11-21."
         ) from None
-    if not 1970 <= moment.year < 9999:  # a year from the ends of the calendar, offsets and whole hours do not overflow
-        raise InvalidInput(f"{field}: {shown(value)} is outside the years 1970 to 9998.")
+    if not 1970 <= moment.year < 9998:  # offsets, and the year that a reading may be late, do not leave the calendar
+        raise InvalidInput(f"{field}: {shown(value)} is outside the years 1970 to 9997.")
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)

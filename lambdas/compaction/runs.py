@@ -71,14 +71,15 @@ def committed(glue: Any, s3: Any, database: str) -> list[RunSnapshot]:
 
     Reads the table's metadata file as JSON, which needs no Iceberg library.
     """
-    try:
-        table = glue.get_table(DatabaseName=database, Name=TABLE)["Table"]
-    except glue.exceptions.EntityNotFoundException:
-        return []
-    bucket, _, key = table["Parameters"]["metadata_location"].removeprefix("s3://").partition("/")
-    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    metadata = msgspec.json.decode(body, type=_TableMetadata)
+    metadata = _metadata(glue, s3, database)
     return published(metadata.snapshots, metadata.current_snapshot_id)
+
+
+def is_rolled_back(glue: Any, s3: Any, database: str, snapshot_id: int) -> bool:
+    """Whether the table has a snapshot that is not of its history. Of one that has expired nobody can tell: False."""
+    metadata = _metadata(glue, s3, database)
+    kept = history(metadata.snapshots, metadata.current_snapshot_id)
+    return snapshot_id in {one.snapshot_id for one in metadata.snapshots} - {one.snapshot_id for one in kept}
 
 
 def published(
@@ -110,3 +111,13 @@ def settled_until(newest_first: Sequence[RunSnapshot]) -> datetime | None:
     """The time before which nothing waited when the last run over all closed hours was planned; None if unknown."""
     settled = (run.properties.get(SETTLED_PROPERTY) for run in newest_first)
     return max((datetime.fromisoformat(found) for found in settled if found), default=None)
+
+
+def _metadata(glue: Any, s3: Any, database: str) -> _TableMetadata:
+    """What the table says of its snapshots: nothing when there is none yet."""
+    try:
+        table = glue.get_table(DatabaseName=database, Name=TABLE)["Table"]
+    except glue.exceptions.EntityNotFoundException:
+        return _TableMetadata()
+    bucket, _, key = table["Parameters"]["metadata_location"].removeprefix("s3://").partition("/")
+    return msgspec.json.decode(s3.get_object(Bucket=bucket, Key=key)["Body"].read(), type=_TableMetadata)

@@ -5,11 +5,19 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from botocore.config import Config
 from botocore.exceptions import ClientError
+
+from compaction.ahead import WIDTH
 
 _MISSING = frozenset({"NoSuchKey", "NotFound", "404"})
 _LINES_BYTES = 256 * 1024  # read at once: a task of a plan is a line of about 100 KB
-_EXISTS = frozenset({"PreconditionFailed", "412"})
+_UNMET = frozenset({"PreconditionFailed", "412"})
+
+
+def s3_client(session: Any, **config: Any) -> Any:
+    """S3 with a connection for each of the calls that `ahead` makes at once; `session` may be boto3 itself."""
+    return session.client("s3", config=Config(max_pool_connections=WIDTH, **config))
 
 
 class Listed(NamedTuple):
@@ -18,6 +26,13 @@ class Listed(NamedTuple):
     key: str
     bytes: int
     written_at: datetime
+
+
+class Version(NamedTuple):
+    """An object as it is now, and the entity tag by which S3 tells it from a later one."""
+
+    body: bytes
+    etag: str
 
 
 class Store:
@@ -32,14 +47,15 @@ class Store:
         body = self.open(key)
         return None if body is None else bytes(body.read())
 
+    def version(self, key: str) -> Version | None:
+        """The whole object as it is now, or None when there is none."""
+        answer = self._get(key)
+        return None if answer is None else Version(bytes(answer["Body"].read()), answer["ETag"])
+
     def open(self, key: str) -> Any | None:
         """The object as a stream of bytes (botocore's StreamingBody), or None when there is none."""
-        try:
-            return self._s3.get_object(Bucket=self.bucket, Key=key)["Body"]
-        except ClientError as error:
-            if error_code(error) in _MISSING:
-                return None
-            raise
+        answer = self._get(key)
+        return None if answer is None else answer["Body"]
 
     def lines(self, key: str) -> Iterator[bytes] | None:
         """The object's lines, read as they are taken, or None when there is none."""
@@ -88,13 +104,17 @@ class Store:
 
         Raises ClientError, of S3's 409 too: there two writers met, and it does not say that either has succeeded.
         """
-        try:
-            self._s3.put_object(Bucket=self.bucket, Key=key, Body=body, Metadata=dict(metadata), IfNoneMatch="*")
-        except ClientError as error:
-            if error_code(error) in _EXISTS:
-                return False
-            raise
-        return True
+        return self._put_if(key, Body=body, Metadata=dict(metadata), IfNoneMatch="*")
+
+    def write_after(self, version: Version | None, key: str, body: bytes) -> bool:
+        """Write an object in the place of this version, or where there was none; False when it is not so any more.
+
+        Raises ClientError as `write_once` does.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        if version is None:
+            return self._put_if(key, Body=body, IfNoneMatch="*")
+        return self._put_if(key, Body=body, IfMatch=version.etag)
 
     def keys(self, prefix: str, after: str = "") -> Iterator[str]:
         """Keys that begin with the prefix, those after `after`, in order, page by page."""
@@ -105,6 +125,25 @@ class Store:
         request = {"Bucket": self.bucket, "Prefix": prefix, **({"StartAfter": after} if after else {})}
         for page in self._s3.get_paginator("list_objects_v2").paginate(**request):
             yield from (Listed(item["Key"], item["Size"], item["LastModified"]) for item in page.get("Contents", ()))
+
+    def _get(self, key: str) -> dict[str, Any] | None:
+        try:
+            answer: dict[str, Any] = self._s3.get_object(Bucket=self.bucket, Key=key)
+        except ClientError as error:
+            if error_code(error) in _MISSING:
+                return None
+            raise
+        return answer
+
+    def _put_if(self, key: str, **request: Any) -> bool:
+        """Write an object; False when its condition does not hold."""
+        try:
+            self._s3.put_object(Bucket=self.bucket, Key=key, **request)
+        except ClientError as error:
+            if error_code(error) in _UNMET:
+                return False
+            raise
+        return True
 
 
 def error_code(error: ClientError) -> str:

@@ -7,13 +7,12 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
 from compaction.cloudwatch import emit_backlog
 from compaction.estimating import estimate, yield_of
 from compaction.hours import window_of
 from compaction.planning import Planner
+from compaction.store import s3_client
 from environment import settings
 
 logger = Logger()
@@ -46,7 +45,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
 def _planner() -> Planner:
     lookback_days = settings().compaction.lookback_days
     return Planner(
-        s3=boto3.client("s3", config=Config(max_pool_connections=WIDTH)),
+        s3=s3_client(boto3),
         glue=boto3.client("glue"),
         raw_bucket=os.environ["RAW_BUCKET"],
         processed_bucket=os.environ["PROCESSED_BUCKET"],

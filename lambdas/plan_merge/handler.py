@@ -5,11 +5,9 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
 from compaction.catalog import open_table
-from compaction.store import Store
+from compaction.store import Store, s3_client
 from environment import settings
 from reprocessing.fingerprint import fingerprint
 from reprocessing.merge_planning import MergePlanner
@@ -23,7 +21,7 @@ tracer = Tracer()
 def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """`{"run_id", "attempt"}` to the merge's name, size and place. Raises the named errors of MergePlanner.plan."""
     session = boto3.Session()
-    s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
+    s3 = s3_client(session)
     planner = MergePlanner(
         open_table(session, os.environ, settings()),
         Store(s3, os.environ["PROCESSED_BUCKET"]),

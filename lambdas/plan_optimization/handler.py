@@ -5,12 +5,10 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
 from compaction.catalog import open_table
 from compaction.hours import range_of
-from compaction.store import Store
+from compaction.store import Store, s3_client
 from environment import settings
 from optimization.planning import Planner
 
@@ -36,7 +34,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
 
 def _planner() -> Planner:
     session = boto3.Session()
-    s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
+    s3 = s3_client(session)
     return Planner(
         open_table(session, os.environ, settings()),
         Store(s3, os.environ["PROCESSED_BUCKET"]),

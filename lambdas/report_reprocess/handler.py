@@ -7,10 +7,8 @@ from typing import Any
 import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
-from compaction.store import Store
+from compaction.store import Store, s3_client
 from environment import settings
 from reprocessing.claims import Claims
 from reprocessing.closing import Closer, Ending
@@ -33,12 +31,14 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
 
     `refused` has `Error` and `Cause`. Raises the named errors of Closer.close.
     """
-    s3 = boto3.client("s3", config=Config(max_pool_connections=WIDTH))
+    s3 = s3_client(boto3)
     bucket = os.environ["PROCESSED_BUCKET"]
     claims = Claims(Store(s3, bucket), boto3.client("stepfunctions"), event["execution_arn"])
     closer = Closer(
         s3=s3,
         bucket=bucket,
+        glue=boto3.client("glue"),
+        database=os.environ["LAKE_DATABASE"],
         settings=settings(),
         sns=boto3.client("sns"),
         topic_arn=os.environ["ALERTS_TOPIC_ARN"],

@@ -12,6 +12,7 @@ import msgspec
 
 from alerting import publish
 from compaction.errors import FileMismatch, ResultMissing
+from compaction.runs import is_rolled_back
 from compaction.store import Store
 from optimization.errors import FileNotRewritable
 from reprocessing.costs import estimate
@@ -43,13 +44,15 @@ class Ending(NamedTuple):
 
 
 class Closer(msgspec.Struct, frozen=True):
-    """Where files and manifests are, the settings, and where alerts go.
+    """Where files, manifests and the table are, the settings, and where alerts go.
 
-    `release` gives the range back, `now` is when the function was called.
+    `database` is the table's in Glue; `release` gives the range back, `now` is when the function was called.
     """
 
     s3: Any
     bucket: str
+    glue: Any
+    database: str
     settings: FunctionSettings
     sns: Any
     topic_arn: str
@@ -84,8 +87,10 @@ class Closer(msgspec.Struct, frozen=True):
     def _report(self, plan: Plan, ending: Ending, committed: Committed | None, sums: Sums, store: Store) -> Report:
         undone = _undone(store, plan.run_id)
         outcome: Outcome = "applied" if plan.request.mode == "apply" else "looked"
-        if undone or ending.refused:
-            outcome = "undone" if undone else "refused"
+        if undone or self._is_rolled_back(committed):
+            outcome = "undone"
+        elif ending.refused:
+            outcome = "refused"
         finished_at = iso_ms(int(self.now.timestamp() * 1000))
         return Report(
             run_id=plan.run_id,
@@ -105,6 +110,12 @@ class Closer(msgspec.Struct, frozen=True):
             taken_back=undone,
             **msgspec.structs.asdict(sums),
         )
+
+    def _is_rolled_back(self, committed: Committed | None) -> bool:
+        """Whether the table was set back to before the run: one that failed after its commit may be redriven later."""
+        if committed is None or committed.snapshot_id is None:
+            return False
+        return is_rolled_back(self.glue, self.s3, self.database, int(committed.snapshot_id))
 
     def _alerts(self, plan: Plan, sums: Sums, *, is_applied: bool) -> Alerts:
         """Publish what is new, if that was asked for. Raises AlertsError."""

@@ -5,7 +5,6 @@ Nothing is held but the names that rows of the scope give; archive, ledger and q
 
 from collections.abc import Container, Iterable, Iterator
 from datetime import datetime
-from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -23,14 +22,13 @@ from compaction.planning import MAX_OBJECTS
 from compaction.store import Store, error_code
 from optimization.inventory import inventory
 from reprocessing.failed import failed_objects
-from reprocessing.frozen import FROZEN, copy_of
+from reprocessing.frozen import Copy, copy_of
 from reprocessing.request import Request
 from reprocessing.scope import archive_window, moment, quarantine_days
 from reprocessing.touching import sources_of
 from sensors.reading import Reason
 from sensors.settings import Decoding
 
-_PAGE: Final = 1_000  # objects that are looked at together: those of one page of a listing
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
@@ -125,8 +123,7 @@ class Finder:
     def _outside(self, keys: Iterable[str]) -> Iterator[Found]:
         """Objects of the table by name; what is not there is missing."""
         there = ((item, True) for item in self._looked_up(sorted(keys)))
-        while page := list(islice(there, _PAGE)):
-            yield from (found._replace(is_outside=True) for found in self._seen(page))
+        return (found._replace(is_outside=True) for found in self._taken(there))
 
     def _of_failed_tasks(self, run_id: str) -> Iterator[Found]:
         keys = sorted(key for key in failed_objects(self._store, run_id) if hour_of(key) is not None)
@@ -143,30 +140,27 @@ class Finder:
             if head is None:
                 self.missing.add(key)
             else:
-                etag = head["ETag"].strip('"')
-                yield Listed(key, head["ContentLength"], etag, head.get("StorageClass", "STANDARD"))
+                copy = copy_of(head)
+                yield Listed(key, head["ContentLength"], head["ETag"].strip('"'), copy.storage_class, copy.until)
 
     def _joined(self, items: Iterable[Listed], end: datetime, named: Container[str]) -> Iterator[Found]:
         """Archive objects in order of key, with what the ledger says of them, or rows that name them."""
         ledger = Ledger(self._store)
         unrecorded = ledger.unrecorded(committed(self._table)) if self._table else []
         pairs = beside(items, lambda hour: ledger.held_by(unrecorded, Window(hour, end)))
-        while page := list(islice(pairs, _PAGE)):
-            yield from self._seen([(item, held is not None or item.key in named) for item, held in page])
+        return self._taken((item, held is not None or item.key in named) for item, held in pairs)
 
-    def _seen(self, page: list[tuple[Listed, bool]]) -> Iterator[Found]:
-        """Those of a page that are taken up; of those in Glacier it is looked up whether there is a restored copy."""
-        self.waiting += sum(not to_table for _, to_table in page)
-        taken = [(item, to_table) for item, to_table in page if to_table or self._takes_waiting]
-        stored = [item.key for item, _ in taken if item.storage_class in FROZEN]
-        frozen = {key for key, head in ahead(self._head, stored) if self._is_frozen(head)}
-        return (Found(*item, to_table=to_table, is_frozen=item.key in frozen) for item, to_table in taken)
+    def _taken(self, pairs: Iterable[tuple[Listed, bool]]) -> Iterator[Found]:
+        """The objects that are taken up; each is given with whether it is for the table."""
+        for item, to_table in pairs:
+            self.waiting += not to_table
+            if to_table or self._takes_waiting:
+                is_frozen = self._is_frozen(Copy(item.storage_class, item.copy_until))
+                yield Found(item.key, item.bytes, item.etag, item.storage_class, to_table, is_frozen)
 
-    def _is_frozen(self, head: dict[str, Any] | None) -> bool:
+    def _is_frozen(self, copy: Copy) -> bool:
         """Whether the object has to be restored first; a dry run reads it at once, as long as its copy may last."""
-        if head is None:
-            return True
-        copy, request = copy_of(head), self._request
+        request = self._request
         return not (copy.is_readable if request.mode == "dry_run" else copy.lasts(self._now, request.restore_tier))
 
     def _of_quarantine(self) -> Iterator[Found]:
@@ -176,7 +170,7 @@ class Finder:
         for reason in sorted({*reasons, "mixed"}):
             prefix = f"quarantine/reason={reason}/"
             for item in between(self._s3, self._store.bucket, prefix, prefix + first, prefix + end):
-                yield Found(*item)
+                yield Found(item.key, item.bytes, item.etag, item.storage_class)
 
     def _head(self, key: str) -> dict[str, Any] | None:
         try:

@@ -25,14 +25,11 @@ _UNTIL: Final = re.compile(r'ongoing-request="false", expiry-date="([^"]+)"')
 
 
 class Copy(NamedTuple):
-    """An object as HeadObject shows it: its class, whether a copy is being made, and until when there is one.
-
-    The header is https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html on `x-amz-restore`.
-    """
+    """An object as S3 shows it: its class, until when there is a copy, and, of HeadObject, whether one is made."""
 
     storage_class: str
-    in_progress: bool
     until: datetime | None
+    in_progress: bool = False
 
     @property
     def is_readable(self) -> bool:
@@ -50,7 +47,10 @@ def patience(tier: Tier) -> timedelta:
 
 
 def copy_of(head: dict[str, Any]) -> Copy:
-    """What HeadObject answers, read."""
+    """What HeadObject answers, read.
+
+    The header is https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html on `x-amz-restore`.
+    """
     restore = head.get("Restore", "")
     ready = _UNTIL.search(restore)
     return Copy(

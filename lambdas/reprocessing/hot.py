@@ -2,7 +2,8 @@
 
 What a reading becomes is compared with what the table holds, and written where they differ. What is written follows
 from the readings and the run alone. So an invocation that takes readings up again, after a crash or beside another one,
-finds items as it would write them, knows them by the run's name, and counts them as written.
+finds items as it would write them, knows them by the run's name, and counts them as written. Of two at once, the one
+that writes its result first has counted; the task goes on from there.
 
 Memory does not grow with the input: files are copied to the function's disk, and rows sorted there.
 """
@@ -10,7 +11,7 @@ Memory does not grow with the input: files are copied to the function's disk, an
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, TypeVar
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 import pyarrow as pa
@@ -19,25 +20,24 @@ from msgspec.structs import replace
 
 from compaction.ahead import ahead
 from compaction.columns import readings_of
-from compaction.errors import ResultMissing
 from compaction.scratch import scratch_folder
 from compaction.spill import ALL_TIMES_MS, SortedRuns
-from compaction.store import Store
+from compaction.store import Store, Version
 from optimization.manifests import Key
 from optimization.ranges import KeyRange
 from optimization.reading import copies, rows, rows_schema
 from reprocessing.errors import TableBusy
 from reprocessing.hot_table import KEYS, Access, NewerItem, Pace, RefusedItem, TimeIsUp, content, is_newer
-from reprocessing.keys import hot_key, plan_key
+from reprocessing.keys import hot_key
 from reprocessing.manifests import Plan
 from reprocessing.merge_manifests import HotRefusal, HotResult, MergeGroup, MergeTask
+from reprocessing.runs import read_group, read_plan
 from sensors.hot_items import Item, Items
 from sensors.settings import HotTable
 from sensors.times import from_text, iso_ms
 
 REFUSALS_LISTED: Final = 20
 
-Manifest = TypeVar("Manifest", bound=msgspec.Struct)
 Outcome = Literal["written", "unchanged", "newer"] | HotRefusal
 
 
@@ -153,22 +153,23 @@ class HotWriter(msgspec.Struct, frozen=True):
     ) -> HotResult:
         """Go on where the task's result says, until it is done or no time is left; the result is written last.
 
+        Where another invocation has written one meanwhile, that is the answer, and this one's work is found done.
         `now_s` are epoch seconds. Raises TableBusy when no reading could be settled, ResultMissing when the run's plan
         or the task's group is gone, FileMismatch for a file that is not as it was staged, DiskFull for a task that is
         too large, and ClientError when DynamoDB does not take requests at all.
         """
         store = Store(self.s3, self.bucket)
         key = hot_key(run_id, merge_id, task.task_id)
-        body = store.read(key)
-        result = msgspec.json.decode(body, type=HotResult) if body else HotResult(task.task_id, None, done=False)
+        held = store.version(key)
+        result = _so_far(task, held)
         if result.done:
             return result
-        group, keys = _read(store, task.group, MergeGroup), KeyRange(_after(result.after) or task.start, task.end)
-        settler = self._settler(_read(store, plan_key(run_id), Plan), time_left_s)
+        group, keys = read_group(store, task), KeyRange(_after(result.after) or task.start, task.end)
+        settler = self._settler(read_plan(store, run_id), time_left_s)
         with scratch_folder("lower compaction.file_mb") as folder:
             result = settler.settle(result, self._rows(group, keys, folder), group.metrics, now_s)
-        store.write(key, msgspec.json.encode(result))
-        return result
+        is_first = store.write_after(held, key, msgspec.json.encode(result))
+        return result if is_first else _so_far(task, store.version(key))
 
     def _settler(self, plan: Plan, time_left_s: Callable[[], float]) -> Settler:
         pace = Pace(plan.request.max_rate / self.writers, self.clock, self.sleep)
@@ -192,13 +193,13 @@ class HotWriter(msgspec.Struct, frozen=True):
         return runs.drain()
 
 
+def _so_far(task: MergeTask, held: Version | None) -> HotResult:
+    """How far the task is, as its result says."""
+    if held is None:
+        return HotResult(task.task_id, None, done=False)
+    return msgspec.json.decode(held.body, type=HotResult)
+
+
 def _after(key: Key | None) -> Key | None:
     """The smallest key beyond one: times are whole milliseconds."""
     return None if key is None else (key[0], key[1] + 1)
-
-
-def _read(store: Store, key: str, kind: type[Manifest]) -> Manifest:
-    body = store.read(key)
-    if body is None:
-        raise ResultMissing(f"The hot table's part of the run needs {key}, which is gone. Start a new run.")
-    return msgspec.json.decode(body, type=kind)

@@ -95,11 +95,11 @@ def _after_refusal(report: Report) -> Iterator[Step]:
 
 def _after_undo(report: Report) -> Iterator[Step]:
     taken = report.taken_back
-    if taken is not None:
-        who, why = f" by {taken.by}" if taken.by else "", f": {taken.note}" if taken.note else ""
-        yield Step(
-            f"It was taken back{who} with the execution {taken.execution}{why}. The hot table keeps what it has."
-        )
+    if taken is None:
+        yield Step("It was taken back by a rollback of the table. The hot table keeps what it has.")
+        return
+    who, why = f" by {taken.by}" if taken.by else "", f": {taken.note}" if taken.note else ""
+    yield Step(f"It was taken back{who} with the execution {taken.execution}{why}. The hot table keeps what it has.")
 
 
 _AFTER = {

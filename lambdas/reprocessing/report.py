@@ -141,7 +141,7 @@ class Report(msgspec.Struct, frozen=True):
 
     `devices` are those of which most readings differ, `other_devices` all others; `metrics` likewise. Of the alarms,
     `total` and `by_hour` count all. `estimate` is of a run that applies its changes. `taken_back` is said of a run that
-    was undone before it came to its report.
+    was undone before it came to its report; one that is undone without it was taken back by a rollback of the table.
     """
 
     run_id: str

@@ -19,7 +19,7 @@ def read_plan(store: Store, run_id: str) -> Plan:
     """What the run goes by. Raises ResultMissing when there is none."""
     body = store.read(plan_key(run_id))
     if body is None:
-        raise ResultMissing(f"Run {run_id} has no plan, so there is nothing to go on with. Start a new run.")
+        raise ResultMissing(f"Run {run_id} has no plan, {plan_key(run_id)}, to go on with. Start a new run.")
     return msgspec.json.decode(body, type=Plan)
 
 

@@ -7,9 +7,8 @@ from typing import Any
 
 import boto3
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
+from compaction.store import s3_client
 from reprocessing.restoring import Restorer
 
 logger = Logger()
@@ -36,7 +35,7 @@ def handle(event: dict[str, Any], context: Any) -> dict[str, int]:
 def _restorer() -> Restorer:
     retries: Any = {"mode": "adaptive", "total_max_attempts": 8}  # S3 says SlowDown to who restores many at once
     return Restorer(
-        s3=boto3.client("s3", config=Config(max_pool_connections=WIDTH, retries=retries)),
+        s3=s3_client(boto3, retries=retries),
         raw_bucket=os.environ["RAW_BUCKET"],
         processed_bucket=os.environ["PROCESSED_BUCKET"],
     )

@@ -7,9 +7,8 @@ from typing import Any
 import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
+from compaction.store import s3_client
 from environment import settings
 from optimization.manifests import RewriteTask
 from optimization.rewriting import Rewriter
@@ -36,7 +35,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
 @cache
 def _rewriter() -> Rewriter:
     return Rewriter(
-        s3=boto3.client("s3", config=Config(max_pool_connections=WIDTH)),
+        s3=s3_client(boto3),
         bucket=os.environ["PROCESSED_BUCKET"],
         partition_by=settings().lake.partition_by,
         file_bytes=settings().compaction.file_mb * 1_000_000,

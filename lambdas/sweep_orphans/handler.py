@@ -7,11 +7,9 @@ from typing import Any
 import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
 from compaction.catalog import open_table
-from compaction.store import Store
+from compaction.store import Store, s3_client
 from environment import settings
 from optimization.cloudwatch import emit_upkeep
 from optimization.manifests import Expired, Rewritten
@@ -30,7 +28,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
     FilesNotDeleted.
     """
     session = boto3.Session()
-    s3 = session.client("s3", config=Config(max_pool_connections=WIDTH))
+    s3 = s3_client(session)
     sweeper = Sweeper(
         s3=s3,
         store=Store(s3, os.environ["PROCESSED_BUCKET"]),

@@ -7,11 +7,9 @@ from typing import Any
 import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
-from botocore.config import Config
 
-from compaction.ahead import WIDTH
 from compaction.catalog import open_table
-from compaction.store import Store
+from compaction.store import Store, s3_client
 from environment import settings
 from reprocessing.claims import Claims
 from reprocessing.undoing import Undoer, wish
@@ -29,10 +27,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
     """
     wanted = wish(event["input"], event["execution"], event["started_at"])
     session = boto3.Session()
-    store = Store(
-        session.client("s3", config=Config(max_pool_connections=WIDTH)),
-        os.environ["PROCESSED_BUCKET"],
-    )
+    store = Store(s3_client(session), os.environ["PROCESSED_BUCKET"])
     claims = Claims(store, session.client("stepfunctions"), event["execution_arn"])
     undoer = Undoer(
         store,

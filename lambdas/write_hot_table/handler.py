@@ -16,6 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 
 from compaction.ahead import WIDTH
+from compaction.store import s3_client
 from environment import settings
 from reprocessing.hot import HotWriter
 from reprocessing.merge_manifests import MergeTask
@@ -55,7 +56,7 @@ def handle(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def _writer() -> HotWriter:
     known = settings()
     return HotWriter(
-        s3=boto3.client("s3", config=Config(max_pool_connections=WIDTH)),
+        s3=s3_client(boto3),
         bucket=os.environ["PROCESSED_BUCKET"],
         dynamodb=boto3.client("dynamodb", config=_once()),
         table=os.environ["READINGS_TABLE"],

@@ -196,6 +196,8 @@ def report_reprocess(settings: Settings, lake: Lake, *, topic_arn: object) -> Fu
             # of the readings whose values have changed, for the charts
             objects(lake, STAGED, s3.GetObject),
             objects(lake, TABLE, s3.GetObject),
+            # whether what was published is in the table's history still
+            *catalog(lake.database, glue.GetTable),
             iam.allow(topic_arn, sns.Publish),
             iam.use_key(lake.key_arn, "sns", kms.Decrypt, kms.GenerateDataKey),
         ],

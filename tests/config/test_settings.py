@@ -71,6 +71,8 @@ def test_a_name_with_a_path_is_no_environment(tmp_path):
         ("[ingest]\nstream_name = 'a-{stage}'", "ingest.stream_name", "only the placeholders {system} and {suffix}"),
         ("[alerts]\nemails = ['nobody']", "alerts.emails.0", "match pattern"),
         ("[alerts]\nsms = ['0151 123']", "alerts.sms.0", "match pattern"),
+        ("[decoding]\nlate_after_h = 8761", "decoding.late_after_h", "less than or equal to 8760"),
+        ("[decoding]\nfuture_tolerance_s = 86401", "decoding.future_tolerance_s", "less than or equal to 86400"),
         ("[alerts.queue]\nretention_days = 15", "alerts.queue.retention_days", "less than or equal to 14"),
         ("[metrics.Temperature]\nunit = 'K'", "metrics.Temperature", "match pattern"),
         ("[metrics.t]\nunit = 'K'\nthresholds = [{}]", "metrics.t.thresholds.0", "exactly one of 'above' and 'below'"),

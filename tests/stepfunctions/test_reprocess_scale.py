@@ -142,7 +142,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, lake: Lake, settings_file: str) -> 
     """Have the functions find this lake in place of AWS, and its clock in place of the system's."""
     states = MemoryStates()
     states.start(EXECUTION)
-    clients = {"s3": lake.s3, "stepfunctions": states, "dynamodb": None, "sns": None}
+    clients = {"s3": lake.s3, "glue": lake.glue, "stepfunctions": states, "dynamodb": None, "sns": None}
     names = {"SETTINGS_FILE": settings_file, "RAW_BUCKET": lake.raw, "PROCESSED_BUCKET": lake.processed}
     for name, value in {
         **names,

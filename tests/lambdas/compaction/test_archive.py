@@ -20,7 +20,7 @@ class Listing:
     def get_paginator(self, _: str) -> "Listing":
         return self
 
-    def paginate(self, *, Bucket: str, Prefix: str, StartAfter: str = "") -> Iterator[dict[str, Any]]:  # noqa: N803
+    def paginate(self, *, Prefix: str, StartAfter: str = "", **_: object) -> Iterator[dict[str, Any]]:  # noqa: N803
         for key in self.keys:
             if key.startswith(Prefix) and key > StartAfter:
                 self.pages += 1

@@ -46,7 +46,9 @@ def test_an_hour_that_is_still_open_is_taken_when_asked_for() -> None:
         ({"from": "2026-11-22", "to": "2026-11-21"}, "from: .* is not before 'to'"),
         ({"From": "2026-11-21"}, "From: unknown field"),
         ({"from": "0001-01-01T00:00:00+14:00"}, "from: .* outside the years"),
-        ({"to": "9999-12-31T23:30:00"}, "to: .* outside the years"),
+        ({"from": "1969-12-31T23:59:59Z"}, "from: .* outside the years"),
+        ({"to": "9998-01-01"}, "to: .* outside the years"),
+        ({"to": "9999-12-31T23:30:00-14:00"}, "to: .* outside the years"),
         ([], "input: not an object"),
     ],
 )

@@ -279,27 +279,45 @@ def test_what_is_too_much_for_one_run_is_refused_with_its_number(
 class Month(MemoryS3):
     """An archive of many objects, in pages as S3 lists them."""
 
-    def __init__(self, objects: int) -> None:
+    def __init__(self, lake: Lake, objects: int) -> None:
         super().__init__(Effects())
         self.page = 1_000
-        self.objects = objects
-
-    def fill(self, bucket: str) -> None:
+        self.buckets = lake.s3.buckets
+        self.asked_for: list[str] = []
         start = datetime(2026, 3, 1, tzinfo=UTC)
-        for number in range(self.objects):
+        for number in range(objects):
             key = f"{hour_prefix(start + timedelta(hours=number % 720))}archive-{number:06}.gz"
-            self.buckets[bucket][key] = Stored(b"%09d" % number, {}, self.now)
+            self.buckets[lake.raw][key] = Stored(b"%09d" % number, {}, self.now)
+        self.raw = lake.raw
+        lake.s3 = self
+
+    def head_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:  # noqa: N803
+        if Bucket == self.raw:
+            self.asked_for.append(Key)
+        return super().head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch)
+
+
+MARCH = Scope(*(int(datetime(2026, month, 1, tzinfo=UTC).timestamp() * 1000) for month in (3, 4)))
+
+
+def test_of_ten_thousand_frozen_objects_s3_is_asked_for_none(memory_lake: Lake) -> None:
+    month = Month(memory_lake, 10_000)
+    keys = sorted(month.buckets[month.raw])
+    for number, key in enumerate(keys):
+        restored = f'ongoing-request="false", expiry-date="{month.now + timedelta(days=7):%a, %d %b %Y %H:%M:%S GMT}"'
+        month.freeze(month.raw, key, restore=restored if number % 10 == 0 else "")
+    planning = Planning(memory_lake)
+
+    plan = planning.plan(asked(MARCH, targets=("hot",)))
+
+    assert (plan.objects, plan.frozen, month.asked_for) == (10_000, 9_000, [])
 
 
 def test_of_a_hundred_thousand_objects_each_is_planned_once_and_the_answer_stays_small(memory_lake: Lake) -> None:
-    s3 = Month(100_000)
-    s3.buckets = memory_lake.s3.buckets
-    s3.fill(memory_lake.raw)
-    memory_lake.s3 = s3
+    s3 = Month(memory_lake, 100_000)
     planning = Planning(memory_lake)
-    march = Scope(*(int(datetime(2026, month, 1, tzinfo=UTC).timestamp() * 1000) for month in (3, 4)))
 
-    answer = planning.answer(asked(march, mode="dry_run", targets=("table", "hot")))
+    answer = planning.answer(asked(MARCH, mode="dry_run", targets=("table", "hot")))
 
     tasks = planning.tasks()
     planned = [item.key for task in tasks for item in task.objects]
@@ -308,7 +326,7 @@ def test_of_a_hundred_thousand_objects_each_is_planned_once_and_the_answer_stays
     assert (answer["objects"], answer["tasks"]) == (100_000, len(tasks))
     assert max(len(task.objects) for task in tasks) <= 500
     fewer = planning.answer(
-        asked(Scope(march.start_ms, march.start_ms + 1), mode="dry_run", targets=("table", "hot")), "b"
+        asked(Scope(MARCH.start_ms, MARCH.start_ms + 1), mode="dry_run", targets=("table", "hot")), "b"
     )
     assert len(json.dumps(answer)) - len(json.dumps(fewer)) < 20
     assert len(json.dumps(answer)) < 1_000

@@ -58,6 +58,8 @@ def close(
     closer = Closer(
         s3=lake.s3,
         bucket=lake.processed,
+        glue=lake.glue,
+        database=lake.database,
         settings=run.settings,
         sns=topic or Topic(),
         topic_arn=TOPIC,

@@ -123,6 +123,33 @@ def test_a_run_that_was_undone_before_its_report_stays_so(memory_lake: Lake) -> 
     assert (entry.undone.by, entry.undone.note) == ("me", "a mistake")
 
 
+def test_a_run_that_a_rollback_took_back_before_its_report_is_not_said_to_be_applied(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0, 30.0], [200.0, 300.0])
+    before = memory_lake.table().metadata.current_snapshot_id or 0
+    run, topic = Run(memory_lake, asked=request(alerts="send")), Topic()
+    run.run()
+    memory_lake.table().manage_snapshots().rollback_to_snapshot(before).commit()
+
+    report = close(run, topic)
+
+    assert (report.outcome, report.taken_back, topic.messages) == ("undone", None, [])
+    entry = msgspec.json.decode(memory_lake.store.read(ledger_key("run")) or b"", type=LedgerEntry)
+    assert (entry.outcome, entry.undone) == ("undone", None)
+    page = (memory_lake.store.read(page_key("run")) or b"").decode()
+    assert "It was taken back by a rollback of the table." in page
+
+
+def test_a_run_whose_snapshot_has_expired_is_applied(memory_lake: Lake) -> None:
+    store(memory_lake, [20.0], [200.0])
+    run = Run(memory_lake)
+    committed = run.run()
+    memory_lake.put("later", [reading("pump-2")])
+    memory_lake.run("later")
+    memory_lake.table().maintenance.expire_snapshots().by_id(int(committed.snapshot_id or 0)).commit()
+
+    assert close(run).outcome == "applied"
+
+
 def test_readings_of_objects_beyond_the_hours_of_the_range_are_counted_and_the_objects_named(
     memory_lake: Lake,
 ) -> None:

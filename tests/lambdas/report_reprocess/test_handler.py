@@ -19,8 +19,9 @@ def run(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) 
     monkeypatch.setenv("SETTINGS_FILE", settings_file)
     monkeypatch.setenv("PROCESSED_BUCKET", memory_lake.processed)
     monkeypatch.setenv("ALERTS_TOPIC_ARN", TOPIC)
+    monkeypatch.setenv("LAKE_DATABASE", memory_lake.database)
     environment.settings.cache_clear()
-    clients = {"s3": memory_lake.s3, "sns": Topic(), "stepfunctions": MemoryStates()}
+    clients = {"s3": memory_lake.s3, "glue": memory_lake.glue, "sns": Topic(), "stepfunctions": MemoryStates()}
     monkeypatch.setattr(handler.boto3, "client", lambda name, **_: clients[name])
     store(memory_lake, [200.0, 20.0], [20.0, 20.0])
     run = Run(memory_lake)

@@ -230,6 +230,8 @@ class Reprocessing:
         closer = Closer(
             s3=lake.s3,
             bucket=lake.processed,
+            glue=lake.glue,
+            database=lake.database,
             settings=self.settings,
             sns=self.topic,
             topic_arn=TOPIC,

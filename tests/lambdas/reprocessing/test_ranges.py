@@ -2,6 +2,8 @@
 
 import pytest
 
+from reprocessing.parsing import parse
+from sensors.settings import Decoding
 from tests.lake import AT, reading
 from tests.lambdas.reprocessing.mended import DAY, MENDED, MIDNIGHT, asked, counts, hot, rows, sent, system
 from tests.lambdas.reprocessing.system import METRICS, System
@@ -66,6 +68,20 @@ def test_a_range_without_readings() -> None:
     assert rows(made) == hot(made) == before == [("a", 0, 20.0), ("a", 10, 20.0)]
     assert [counts(report) for report in (between, beyond)] == [(0, 0, 0, 0, 0)] * 2
     assert beyond.snapshot_id is None
+
+
+@pytest.mark.parametrize("source", ["archive", "quarantine"])
+def test_the_widest_range_that_may_be_asked_for_by_the_widest_settings(source: str) -> None:
+    ends = {"from": "1970-01-01T00:00:00+14:00", "to": "9997-12-31T23:59:59.999999-14:00"}
+    words = {"source": source, "targets": ["table", "hot"], "mode": "apply", "note": "all there is"}
+    made = system(sent("a", 0, 10))
+    made.deploy(decoding=Decoding(late_after_h=8760, future_tolerance_s=86_400))
+
+    report = made.reprocess(parse(ends | words, made.settings.reprocessing))
+
+    cold = source == "archive"
+    assert rows(made) == hot(made) == [("a", at, 2.0 if cold else 20.0) for at in (0, 10)]
+    assert report.readings.changed == 2 * cold
 
 
 STEPS = ("plan", "decode", "plan_merge", "merge")

@@ -268,12 +268,12 @@ def test_s3_that_never_takes_the_request_is_given_up_too() -> None:
 @pytest.mark.parametrize(
     ("head", "copy", "readable"),
     [
-        ({}, Copy("STANDARD", False, None), True),
-        ({"StorageClass": "GLACIER_IR"}, Copy("GLACIER_IR", False, None), True),
-        ({"StorageClass": "GLACIER"}, Copy("GLACIER", False, None), False),
+        ({}, Copy("STANDARD", None), True),
+        ({"StorageClass": "GLACIER_IR"}, Copy("GLACIER_IR", None), True),
+        ({"StorageClass": "GLACIER"}, Copy("GLACIER", None), False),
         (
             {"StorageClass": "DEEP_ARCHIVE", "Restore": 'ongoing-request="true"'},
-            Copy("DEEP_ARCHIVE", True, None),
+            Copy("DEEP_ARCHIVE", None, in_progress=True),
             False,
         ),
     ],

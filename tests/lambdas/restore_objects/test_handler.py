@@ -1,15 +1,17 @@
 """The function `restore_objects`, on the embedded AWS, which has objects restored as S3 does, in seconds."""
 
 import time
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
-from compaction.archive import objects
+from compaction.archive import listed, objects
 from compaction.errors import ObjectArchived
 from compaction.hours import Window
+from reprocessing.frozen import copy_of
 from reprocessing.keys import frozen_key, plan_key
 from reprocessing.manifests import DecodeTask, Plan
 from restore_objects import handler
@@ -35,6 +37,11 @@ def frozen(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> DecodeTask:
     return task
 
 
+def copies(lake: Lake) -> list[datetime | None]:
+    """Until when there are copies of the objects, as a listing says."""
+    return [item.copy_until for item in listed(lake.s3, lake.raw, Window(None, NOW))]
+
+
 def test_objects_in_glacier_are_refused_restored_and_decoded(
     lake: Lake, frozen: DecodeTask, context: SimpleNamespace
 ) -> None:
@@ -43,6 +50,7 @@ def test_objects_in_glacier_are_refused_restored_and_decoded(
         decodes.decoder(lake).decode("run", frozen)
 
     answers: list[dict[str, Any]] = [handler.handle({"run_id": "run"}, context)]
+    assert copies(lake) == [None, None]
     while answers[-1]["waiting"]:
         time.sleep(0.2)
         answers.append(handler.handle({"run_id": "run"}, context))
@@ -50,3 +58,5 @@ def test_objects_in_glacier_are_refused_restored_and_decoded(
     assert answers[0] == {"waiting": 2, "restored": 0, "wait_s": 900}
     assert answers[-1] == {"waiting": 0, "restored": 2, "wait_s": 900}
     assert decodes.decoder(lake).decode("run", frozen).objects[1].stored == 1
+    until = [copy_of(lake.s3.head_object(Bucket=lake.raw, Key=one.key)).until for one in frozen.objects]
+    assert copies(lake) == until != [None, None]

@@ -9,10 +9,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from reprocessing.errors import TableBusy
+from reprocessing.keys import hot_key
 from reprocessing.merge_manifests import HotResult
 from tests.faults import Died, Fault, dies_after, dies_before, is_refused_for_now, loses_its_answer, never_arrives
 from tests.lambdas.write_hot_table.conftest import AT_MS, RUN_MS, Hot, in_memory, reading
@@ -32,11 +34,11 @@ def begin(folder: Path) -> Hot:
     return hot
 
 
-def drive(hot: Hot, times: int = 5) -> HotResult:
+def drive(hot: Hot, times: int = 5, time_s: float = 600) -> HotResult:
     """Call the function as the state machine does, which tries again what fails."""
     for _ in range(times):
         with contextlib.suppress(Died, ClientError, ReadTimeoutError, TableBusy):
-            result = hot.write()
+            result = hot.write(time_s=time_s)
             if result.done:
                 return result
     raise AssertionError("the task is never done")
@@ -80,22 +82,52 @@ def test_after_a_failure_anywhere_table_and_counts_are_those_of_an_undisturbed_t
     assert (result, hot.dynamodb.items) == (expected, items)
 
 
-def test_two_invocations_beside_each_other_leave_what_one_would(tmp_path: Path) -> None:
-    hot = begin(tmp_path)
-    others: list[HotResult] = []
+@pytest.mark.parametrize("is_after", [False, True], ids=["before it", "after it"])
+@pytest.mark.parametrize("second_s", [0.015, 0.035, 600], ids=["one write", "three writes", "all"])
+@pytest.mark.parametrize("first_s", [0.025, 600], ids=["two writes", "all"])
+@pytest.mark.parametrize("point", POINTS)
+def test_two_invocations_at_once_count_each_reading_once_and_no_count_goes_back(
+    tmp_path: Path, point: int, first_s: float, second_s: float, is_after: bool
+) -> None:
+    """The second has time for so many writes, and comes at a write of the first, which has time for so many itself."""
+    hot, counted = begin(tmp_path), [0]
 
-    def meanwhile(_: object) -> None:
-        hot.dynamodb.before_put = lambda _item: None
-        hot.dynamodb._lock.release()
-        others.append(hot.write())
-        hot.dynamodb._lock.acquire()
+    def beside(number: int, effect: Effect) -> Any:
+        name = hot.dynamodb.effects.names[number]
+        if number == point and not is_after:
+            come_in_between(hot, name, second_s)
+        answer = effect()
+        if number == point and is_after:
+            come_in_between(hot, name, second_s)
+        counted.append(settled(hot))
+        return answer
 
-    hot.dynamodb.before_put = meanwhile
-    result = hot.write()
+    hot.dynamodb.effects.fault = beside
+    result = drive(hot, time_s=first_s)
 
     expected, items, _ = undisturbed()
-    assert ([result], hot.dynamodb.items) == ([expected], items)
-    assert others == [expected]
+    assert (result, hot.dynamodb.items) == (expected, items)
+    assert counted == sorted(counted)
+
+
+def come_in_between(hot: Hot, name: str, time_s: float) -> None:
+    """A second invocation while the first is about to write, or has written, and holds the table's lock if need be."""
+    is_item = name.startswith("put item ")
+    if is_item:
+        hot.dynamodb._lock.release()
+    with contextlib.suppress(TableBusy):
+        hot.write(time_s=time_s)
+    if is_item:
+        hot.dynamodb._lock.acquire()
+
+
+def settled(hot: Hot) -> int:
+    """How many readings the task's result counts."""
+    body = hot.store.read(hot_key("run", "0", "00000-000"))
+    if body is None:
+        return 0
+    result = msgspec.json.decode(body, type=HotResult)
+    return result.written + result.unchanged + result.newer + result.expired + result.refused
 
 
 def test_a_correction_after_a_crash_counts_as_newer_and_stays(tmp_path: Path) -> None:
