@@ -4,6 +4,7 @@ from local.additions import acting_roles, authorization, map_results, restore_st
 from local.additions.athena import callers, queries
 from local.additions.cloudformation import (
     iot_logging,
+    layer_versions,
     lifecycle,
     named_queries,
     names,
@@ -34,6 +35,7 @@ class Additions:
         composite_alarms.install()
         embedded_metrics.install()
         function_errors.install()
+        layer_versions.install()
         layers.install()
         lifecycle.install()
         map_results.install()
