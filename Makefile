@@ -35,7 +35,7 @@ bench: .venv/ready
 	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
 	@touch $@
 
-# Resolve requirements*.in (this repository, its checks, measurements and readers) and lambdas/*/requirements.in (each function's zip) again.
+# Resolve requirements*.in (this repository, its checks, measurements and readers) and lambdas/*/requirements.in (each function's layer) again.
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate
 IN_THE_RUNTIME := $(addprefix --no-emit-package ,boto3 botocore s3transfer jmespath python-dateutil six urllib3)
 lock: .venv/ready

@@ -1,4 +1,4 @@
-"""Build one environment: its templates and its functions' zips, ready to deploy with CloudFormation.
+"""Build one environment: its templates, and the zips of its functions and layers, ready to deploy with CloudFormation.
 
 `python build.py <environment>` writes `build/<environment>/`. With `--bucket` the artifacts are put into S3 and the
 command that deploys them is printed; without it, `aws cloudformation package` takes them from the folder.
@@ -20,11 +20,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from config import settings as config
 from config.settings import Settings, SettingsError
 from templates import root
-from templates.shared.catalogue import FUNCTIONS
+from templates.shared.catalogue import deployed
+from templates.shared.layers import LAMBDAS, layer_of, layers_of
 from templates.shared.limits import BuildError, check_function, check_template
-from templates.shared.packages import Target, build_zip
+from templates.shared.packages import Target, write_function, write_layer
 
-HERE = Path(__file__).parent
+CACHE = Path(__file__).parent / "build" / ".cache"
 FUNCTION_SETTINGS = {
     "system",
     "suffix",
@@ -37,6 +38,9 @@ FUNCTION_SETTINGS = {
     "reprocessing",
 }
 """What functions read from `settings.json` in their zip; names of resources reach them by their environment."""
+
+ZIPPED = {"AWS::Lambda::Function": "Code", "AWS::Lambda::LayerVersion": "Content"}
+"""The property that names a zip."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,7 @@ def build(settings: Settings, out: Path, target: Target = "lambda", bucket: str 
     uploads = Uploads.to(bucket, settings, s3) if bucket else None
     templates = {name: template.to_dict() for name, template in root.stacks(settings).items()}
     out.mkdir(parents=True, exist_ok=True)
-    artifacts = {}
-    for name in _deployed(templates):
-        artifacts[f"{name}.zip"] = _write_function(settings, name, target, out)
+    artifacts = _write_zips(settings, target, out)
     for name, body in templates.items():  # the root comes last: it points at the others
         if uploads:
             _point_at_uploads(body, uploads, out)
@@ -126,19 +128,15 @@ def build(settings: Settings, out: Path, target: Target = "lambda", bucket: str 
     )
 
 
-def _deployed(templates: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The functions that the templates deploy, in the catalogue's order."""
-    resources = [resource for body in templates.values() for resource in body["Resources"].values()]
-    code = {item["Properties"]["Code"] for item in resources if item["Type"] == "AWS::Lambda::Function"}
-    return [name for name in FUNCTIONS if f"{name}.zip" in code]
-
-
-def _write_function(settings: Settings, name: str, target: Target, out: Path) -> dict[str, Any]:
+def _write_zips(settings: Settings, target: Target, out: Path) -> dict[str, dict[str, Any]]:
+    """The functions of the system and the layers that they need, by file."""
+    functions = deployed(settings)
     told = _json(settings.model_dump(mode="json", include=FUNCTION_SETTINGS))
-    path = out / f"{name}.zip"
-    unzipped_bytes = build_zip(HERE / "lambdas", name, told, target, HERE / "build" / ".cache", path)
-    check_function(name, unzipped_bytes)
-    return {**_measure(path.read_bytes()), "unzipped_bytes": unzipped_bytes}
+    unzipped = {layer.file: write_layer(layer.lock, target, CACHE, out / layer.file) for layer in layers_of(functions)}
+    for name in functions:
+        unzipped[f"{name}.zip"] = write_function(LAMBDAS, name, told, out / f"{name}.zip")
+        check_function(name, unzipped[f"{name}.zip"] + unzipped[layer_of(name).file])
+    return {file: {**_measure((out / file).read_bytes()), "unzipped_bytes": size} for file, size in unzipped.items()}
 
 
 def _write_template(name: str, body: Mapping[str, Any], out: Path) -> dict[str, Any]:
@@ -153,8 +151,8 @@ def _point_at_uploads(body: dict[str, Any], uploads: Uploads, out: Path) -> None
     """Upload the files that the template names, and name the objects instead."""
     for resource in body["Resources"].values():
         properties = resource.get("Properties", {})
-        if resource["Type"] == "AWS::Lambda::Function":
-            properties["Code"] = {"S3Bucket": uploads.bucket, "S3Key": uploads.put(out / properties["Code"])}
+        if field := ZIPPED.get(resource["Type"]):
+            properties[field] = {"S3Bucket": uploads.bucket, "S3Key": uploads.put(out / properties[field])}
         elif resource["Type"] == "AWS::CloudFormation::Stack":
             properties["TemplateURL"] = uploads.url(uploads.put(out / properties["TemplateURL"]))
 
@@ -208,7 +206,7 @@ def main(arguments: list[str] | None = None) -> int:
         "--target",
         choices=get_args(Target),
         default="lambda",
-        help="whose packages the zips hold: the deployed\n"
+        help="whose packages the layers hold: the deployed\n"
         "runtime's, or this machine's for the embedded AWS (default: lambda)",
     )
     parser.add_argument("--bucket", metavar="NAME", help="S3 bucket to put the artifacts into")

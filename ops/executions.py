@@ -63,7 +63,7 @@ def describe(states: Any, arn: str) -> dict[str, Any]:
     found = find(states, arn)
     if found is None:
         machine_arn, _, name = arn.replace(":execution:", ":stateMachine:").rpartition(":")
-        raise no_run(name, alike(states, machine_arn, name))
+        raise no_run(f"{name} of {machine_arn.rpartition(':')[2]}", alike(states, machine_arn, name))
     return found
 
 
@@ -73,10 +73,10 @@ def alike(states: Any, machine_arn: str, name: str) -> list[str]:
     return difflib.get_close_matches(name, (one["name"] for one in listed), cutoff=_ALIKE)
 
 
-def no_run(name: str, meant: Sequence[str]) -> OpsError:
-    """There is no run of this name; some may have been meant."""
+def no_run(what: str, meant: Sequence[str]) -> OpsError:
+    """There is no such run; some may have been meant."""
     ask = f" Did you mean {' or '.join(meant)}?" if meant else ""
-    return OpsError(f"There is no run {name}.{ask} The last ones: python -m ops runs")
+    return OpsError(f"There is no run {what}.{ask} The last ones: python -m ops runs")
 
 
 def progress(states: Any, arn: str) -> Progress:

@@ -10,6 +10,7 @@ from templates import (
     batch,
     devices,
     ingest,
+    layers,
     monitoring,
     network,
     notifications,
@@ -24,6 +25,7 @@ from templates.shared.wiring import nest, offers
 
 STACKS = {
     "security": security.build,
+    "layers": layers.build,
     "network": network.build,
     "storage": storage.build,
     "audit": audit.build,

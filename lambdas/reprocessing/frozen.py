@@ -25,7 +25,7 @@ _UNTIL: Final = re.compile(r'ongoing-request="false", expiry-date="([^"]+)"')
 
 
 class Copy(NamedTuple):
-    """An object as S3 shows it: its class, until when there is a copy, and, if it was asked, whether one is made."""
+    """An object as S3 shows it: its class, until when there is a copy, and, of HeadObject, whether one is made."""
 
     storage_class: str
     until: datetime | None

@@ -3,6 +3,8 @@
 The steps are in `compacting`, `optimizing` and `reprocessing`.
 """
 
+from collections.abc import Callable
+
 from awacs import dynamodb, kms, s3, secretsmanager, sns
 from awacs import sqs as sqs_actions
 from troposphere import sqs
@@ -37,11 +39,22 @@ FUNCTIONS = (
 )
 """Folders below `lambdas/` that become one zip each."""
 
+OPTIONAL: dict[str, Callable[[Settings], bool]] = {
+    "rotate_secret": lambda settings: settings.credentials is not None,
+    "deliver_webhook": lambda settings: settings.alerts.webhook is not None,
+}
+"""Functions that only some systems have."""
+
 ALERTING_MEMORY_MB = 256  # they wait for others; less would make boto3 slow to load
 WEBHOOK_RESERVE_S = 20
 """For the secret and the queue; the delivery itself may be done twice, with the keys read anew."""
 ON_FAILURE_KEYS = "aws/lambda/*"
 """Where Lambda puts the records of a batch that it gives up; the prefix is Lambda's own."""
+
+
+def deployed(settings: Settings) -> list[str]:
+    """The functions that a system has, in the catalogue's order."""
+    return [name for name in FUNCTIONS if name not in OPTIONAL or OPTIONAL[name](settings)]
 
 
 def process_readings(

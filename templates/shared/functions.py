@@ -7,6 +7,7 @@ from troposphere import Ref, Split, Template, awslambda
 
 from config.settings import Settings
 from templates.shared import iam
+from templates.shared.layers import layer_of
 from templates.shared.log_groups import log_group
 from templates.shared.naming import logical_id
 from templates.shared.suppressions import suppress
@@ -14,6 +15,9 @@ from templates.shared.wiring import local_file, needs
 
 NAMESPACE = "Sensorkeep"
 """CloudWatch namespace of the metrics that functions emit."""
+
+RUNTIME = "python3.13"
+ARCHITECTURE = "arm64"
 
 
 @dataclass(frozen=True)
@@ -56,10 +60,11 @@ def add_function(template: Template, settings: Settings, spec: FunctionSpec, key
         title,
         FunctionName=spec.name,
         Description=spec.description,
-        Runtime="python3.13",
-        Architectures=["arm64"],
+        Runtime=RUNTIME,
+        Architectures=[ARCHITECTURE],
         Handler=f"{spec.folder}.handler.handle",
         Code=local_file(f"{spec.folder}.zip"),
+        Layers=[_packages(template, spec.folder)],
         MemorySize=spec.memory_mb,
         Timeout=spec.timeout_s,
         Environment=awslambda.Environment(Variables={**_common_environment(settings), **spec.environment}),
@@ -90,6 +95,12 @@ def _private_network(template: Template) -> awslambda.VPCConfig:
     subnets = _given_once(template, "PrivateSubnetIds", "Subnets of the functions, with commas between them")
     group = _given_once(template, "FunctionSecurityGroupId", "Security group of the functions")
     return awslambda.VPCConfig(SubnetIds=Split(",", subnets), SecurityGroupIds=[group])
+
+
+def _packages(template: Template, folder: str) -> Ref:
+    """The layer of the function's packages, from the stack `layers`."""
+    layer = layer_of(folder)
+    return _given_once(template, layer.output, f"Layer of {', '.join(layer.packages)}")
 
 
 def _given_once(template: Template, name: str, description: str) -> Ref:

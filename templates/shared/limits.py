@@ -16,6 +16,9 @@ UNZIPPED_BYTES = 262_144_000
 PROVISIONING_TEMPLATE_NAME_CHARACTERS = 36
 """https://docs.aws.amazon.com/iot/latest/apireference/API_CreateProvisioningTemplate.html"""
 
+LAYER_NAME_CHARACTERS = 140
+"""https://docs.aws.amazon.com/lambda/latest/api/API_PublishLayerVersion.html"""
+
 BUCKET_NAME_CHARACTERS = 63
 ACCOUNT_CHARACTERS = 12
 
@@ -39,11 +42,20 @@ def check_template(name: str, body: Mapping[str, Any], size_bytes: int, inline: 
 
 
 def check_function(name: str, unzipped_bytes: int) -> None:
-    """Refuse a function whose zip Lambda could not unpack."""
+    """Refuse a function that Lambda could not unpack; `unzipped_bytes` are those of its zip and of its layer."""
     if unzipped_bytes > UNZIPPED_BYTES:
         raise BuildError(
-            f"Function {name} is {unzipped_bytes:,} bytes unzipped; Lambda allows {UNZIPPED_BYTES:,}."
+            f"Function {name} is {unzipped_bytes:,} bytes unzipped, with its layer; Lambda allows {UNZIPPED_BYTES:,}."
             f" Drop a dependency from lambdas/{name}/requirements.in or trim more in templates/shared/packages.py."
+        )
+
+
+def check_layer_name(name: str) -> None:
+    """Refuse a name that Lambda would refuse for a layer."""
+    if len(name) > LAYER_NAME_CHARACTERS:
+        raise BuildError(
+            f"Layer name '{name}' has {len(name)} characters; Lambda allows {LAYER_NAME_CHARACTERS}."
+            " Ask for fewer packages in the function's requirements.in: what they need comes with them."
         )
 
 

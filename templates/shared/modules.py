@@ -1,6 +1,7 @@
 """Which of our own modules a handler reaches, found in the sources without running them."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def reachable(root: Path, module: str) -> list[Path]:
         for path in _files(root, name):
             if path not in found:
                 found.add(path)
-                news = set(_imports(path, root)) - seen
+                news = _imports(path, path.read_bytes(), path.relative_to(root).parent.parts) - seen
                 seen |= news
                 waiting += news
     return sorted(found)
@@ -31,14 +32,18 @@ def _files(root: Path, module: str) -> Iterator[Path]:
                 yield path
 
 
-def _imports(path: Path, root: Path) -> Iterator[str]:
-    """Every module that the file may import; a name imported from a package may itself be a module."""
-    package = path.relative_to(root).parent.parts
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
+@functools.cache
+def _imports(path: Path, source: bytes, package: tuple[str, ...]) -> frozenset[str]:
+    """Every module that the source may import; a name imported from a package may itself be a module.
+
+    Kept, since most modules are reached from many handlers.
+    """
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source, str(path))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             above = package[: len(package) + 1 - node.level] if node.level else ()
             base = ".".join([*above, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            found.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    return frozenset(found)

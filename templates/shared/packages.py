@@ -1,10 +1,11 @@
-"""A function's zip: its locked packages, those of our modules that its handler reaches, their pages, its settings.
+"""The zips of a build: a layer's has locked packages, a function's those of our modules that it reaches, and settings.
 
-It stands beside the catalogue of functions because it is the other half of one: what is deployed. It calls no AWS,
-reads no clock and no environment, so that the same sources give the same bytes.
+They stand beside the catalogue of functions because they are the other half of one: what is deployed. This calls no
+AWS, reads no clock and no environment, so that the same sources give the same bytes.
 """
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -41,58 +42,61 @@ TRIMMED = re.compile(
 )
 """Paths below the installed packages that no function reads: tests, headers, consoles, pyarrow's Flight (32 MB)."""
 
+IN_LAYER = "python/"
+"""Where Python looks in a layer: https://docs.aws.amazon.com/lambda/latest/dg/packaging-layers.html"""
 
-def build_zip(lambdas: Path, function: str, settings_json: bytes, target: Target, cache: Path, out: Path) -> int:
-    """Write the zip of `lambdas/<function>` to `out` and return its unzipped bytes.
 
-    Raises BuildError when the function or its lock file is missing, or its packages cannot be installed.
-    """
+def write_function(lambdas: Path, function: str, settings_json: bytes, out: Path) -> int:
+    """Write the zip of `lambdas/<function>` to `out` and return its unzipped bytes. BuildError without a handler."""
     if not (lambdas / function / "handler.py").is_file():
         raise BuildError(
             f"lambdas/{function}/handler.py does not exist, but the catalogue has the function {function}."
         )
-    requirements = lambdas / function / "requirements.txt"
-    if not requirements.is_file():
-        raise BuildError(f"lambdas/{function}/requirements.txt does not exist. Run `make lock`.")
     modules = reachable(lambdas, f"{function}.handler")
     pages = filter(Path.is_file, (path.with_suffix(".html") for path in modules))  # a module's template is beside it
     own = {str(path.relative_to(lambdas)): path.read_bytes() for path in (*modules, *pages)}
-    shutil.copyfile(_vendored(requirements, target, cache), out)
-    with zipfile.ZipFile(out, "a") as archive:
-        _write(archive, {**own, "settings.json": settings_json}, LEVELS[target])
-        archive.filelist.sort(key=lambda entry: entry.filename)
-        return sum(entry.file_size for entry in archive.filelist)
+    return _write(out, {**own, "settings.json": settings_json}, LEVELS["lambda"])
 
 
-def _write(archive: zipfile.ZipFile, files: Mapping[str, bytes], level: int) -> None:
-    for name in sorted(files):
-        entry = zipfile.ZipInfo(name, date_time=EPOCH)
-        entry.compress_type = zipfile.ZIP_DEFLATED
-        entry.external_attr = 0o100644 << 16  # a regular file that everybody may read
-        archive.writestr(entry, files[name], compresslevel=level)
+def write_layer(lock: Path, target: Target, cache: Path, out: Path) -> int:
+    """Write the zip of the packages that the lock file names to `out` and return its unzipped bytes.
 
-
-def _vendored(requirements: Path, target: Target, cache: Path) -> Path:
-    """The zip of the packages alone, kept in `cache` by what decides its bytes: compressing them takes seconds."""
+    Installing and compressing takes seconds, so that `cache` keeps what came of it, by what decides its bytes; `out` is
+    a link to that where the file system has links. Raises BuildError when the packages cannot be installed.
+    """
     platform = " ".join(LAMBDA_PLATFORM) if target == "lambda" else f"{sys.version} {sysconfig.get_platform()}"
-    decides = b"\0".join(
-        [requirements.read_bytes(), platform.encode(), TRIMMED.pattern.encode(), bytes([LEVELS[target]])]
-    )
-    kept = cache / f"packages-{target}-{hashlib.sha256(decides).hexdigest()[:20]}.zip"
+    rules = f"{platform} {TRIMMED.pattern} {IN_LAYER} {LEVELS[target]}"
+    kept = cache / f"layer-{target}-{hashlib.sha256(lock.read_bytes() + rules.encode()).hexdigest()[:20]}.zip"
     if not kept.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            packages, unfinished = Path(scratch, "packages"), Path(scratch, "packages.zip")
-            _install(requirements, target, packages)
-            with zipfile.ZipFile(unfinished, "w") as archive:
-                _write(archive, _contents(packages), LEVELS[target])
+            packages, unfinished = Path(scratch, "packages"), Path(scratch, "layer.zip")
+            _install(lock, target, packages)
+            _write(unfinished, _contents(packages), LEVELS[target])
             unfinished.replace(kept)  # at once, so that an interrupted build leaves nothing half written
-    return kept
+    out.unlink(missing_ok=True)
+    try:
+        os.link(kept, out)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(kept, out)
+    with zipfile.ZipFile(out) as archive:
+        return sum(entry.file_size for entry in archive.filelist)
+
+
+def _write(path: Path, files: Mapping[str, bytes], level: int) -> int:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, date_time=EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o100644 << 16  # a regular file that everybody may read
+            archive.writestr(entry, files[name], compresslevel=level)
+    return sum(map(len, files.values()))
 
 
 def _contents(packages: Path) -> dict[str, bytes]:
+    """What functions need of the installed packages, by its path in the layer."""
     paths = {str(path.relative_to(packages)): path for path in packages.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in paths.items() if not TRIMMED.search(name)}
+    return {f"{IN_LAYER}{name}": path.read_bytes() for name, path in paths.items() if not TRIMMED.search(name)}
 
 
 def _install(requirements: Path, target: Target, packages: Path) -> None:

@@ -38,19 +38,31 @@ def stream(name: str, shards: int = 1) -> str:
     return str(summary["StreamARN"])
 
 
-def function(name: str, role_arn: str, source: str) -> None:
+def layer(name: str, files: dict[str, str]) -> str:
+    """A version of a layer with these files; its ARN."""
+    content = {"ZipFile": _zipped(files)}
+    return str(boto3.client("lambda").publish_layer_version(LayerName=name, Content=content)["LayerVersionArn"])
+
+
+def function(name: str, role_arn: str, source: str, *layers: str) -> None:
     """A function from a zip with one module; its handler is `handle`."""
-    code = io.BytesIO()
-    with zipfile.ZipFile(code, "w") as package:
-        package.writestr("handler.py", source)
     boto3.client("lambda").create_function(
         FunctionName=name,
         Runtime="python3.13",
         Role=role_arn,
         Handler="handler.handle",
-        Code={"ZipFile": code.getvalue()},
+        Code={"ZipFile": _zipped({"handler.py": source})},
+        Layers=layers,
         Timeout=30,
     )
+
+
+def _zipped(files: dict[str, str]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return content.getvalue()
 
 
 def objects(bucket_name: str, prefix: str = "", s3: Any = None) -> dict[str, bytes]:

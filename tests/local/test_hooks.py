@@ -23,6 +23,8 @@ FUNCTIONS = {
     "core.iam_evaluator._permissions_boundary": "(store, name, account_id)",
     "core.iam_evaluator.evaluate": "(ctx, policies, limits)",
     "core.iam_evaluator.evaluate_resource_policy": "(doc, ctx, service, named_only, direct_only)",
+    "core.lambda_runtime.Worker": "(func_name, config, code_zip)",
+    "core.lambda_runtime._account_region_from_function_config": "(config)",
     "core.responses.error_response_json": "(code, message, status, extra, message_key, content_type)",
     "core.responses.get_account_id": "()",
     "core.responses.get_region": "()",
@@ -104,10 +106,12 @@ FUNCTIONS = {
     "services.kms._alias_arn": "(alias_name)",
     "services.kms.key_policy_for_arn": "(resource_arn)",
     "services.lambda_svc._apply_filter_criteria": "(records, esm)",
+    "services.lambda_svc._docker_extracted_dir": "(blob, kind)",
     "services.lambda_svc._emit_lambda_logs": "(func, request_id, log_text, error, duration_ms, log_source)",
     "services.lambda_svc._execute_function_with_config_scope": "(func, event)",
     "services.lambda_svc._execution_record_for_config": "(func, config)",
     "services.lambda_svc._get_func_record_for_ref": "(function_ref)",
+    "services.lambda_svc._resolve_layer_zip": "(attachment)",
     "services.lambda_svc._route_async_failure": "(target_arn, func_name, event, result)",
     "services.lambda_svc.function_policy_for_arn": "(resource_arn)",
     "services.lambda_svc.invoke_async_with_retry": "(func, event)",
@@ -115,6 +119,7 @@ FUNCTIONS = {
     "services.lambda_svc._execute_function_warm": "(func, event, request_id)",
     "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
     "services.lambda_svc._iter_all_esms": "()",
+    "services.lambda_svc._layer_arn": "(name)",
     "services.lambda_svc._poll_kinesis": "()",
     "services.lambda_svc._vpc_config_with_id": "(request_config)",
     "services.s3._delete_bucket_lifecycle": "(name)",
@@ -180,6 +185,7 @@ STORES = {
     "services.kinesis._streams": "get_scoped",
     "services.lambda_svc._esms": "get",
     "services.lambda_svc._functions": "get",
+    "services.lambda_svc._layers": "get",
     "services.kms._aliases": "__contains__",
     "services.lambda_svc._kinesis_positions": "set_scoped",
     "services.s3._bucket_tags": "setdefault",
@@ -284,6 +290,15 @@ def test_a_python_worker_that_raised_answers_what_we_replace_and_goes_on() -> No
     assert script.count(warm_workers.RAISED) == 1
     assert "while True" in script[: script.index(warm_workers.RAISED)]
     assert "event, request_id" in ", ".join(inspect.signature(lambda_runtime.Worker.invoke).parameters)
+
+
+def test_a_worker_is_started_with_its_own_configuration() -> None:
+    from ministack.core import lambda_runtime
+
+    worker = lambda_runtime.Worker("any", {"Layers": []}, b"")
+
+    assert worker.config == {"Layers": []}
+    assert str(inspect.signature(worker._spawn)) == "()"
 
 
 def test_a_stream_record_has_the_fields_that_we_read() -> None:

@@ -67,12 +67,12 @@ def test_a_status_that_is_not_known_is_not_taken_for_still_running() -> None:
 
 
 def test_a_run_that_there_is_not_is_said_to_be_none() -> None:
-    with pytest.raises(OpsError, match=r"no run other\. The last ones: python -m ops runs"):
+    with pytest.raises(OpsError, match=r"no run other of compact\. The last ones: python -m ops runs"):
         executions.describe(States(), "arn:aws:states:eu-central-1:1:execution:compact:other")
 
 
 def test_a_name_that_is_almost_one_is_answered_with_that() -> None:
-    with pytest.raises(OpsError, match=r"no run the-rum\. Did you mean the-run\?"):
+    with pytest.raises(OpsError, match=r"no run the-rum of compact\. Did you mean the-run\?"):
         executions.describe(States(), "arn:aws:states:eu-central-1:1:execution:compact:the-rum")
 
 

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 import build
 from config.settings import OVERRIDES, environments, load
-from templates.shared.limits import BuildError, check_bucket_name, check_function, check_template
+from templates.shared.layers import layer_of
+from templates.shared.limits import BuildError, check_bucket_name, check_function, check_layer_name, check_template
 from tests.changed import changed
 from tests.templates.walking import all_stacks
 
@@ -63,14 +64,18 @@ def uploaded(uploaded_once) -> tuple[build.Built, Bucket]:
     return done, copy.deepcopy(bucket)
 
 
+def named_zips(body: dict) -> list:
+    """What the functions and layers of a template say of their zips."""
+    return [
+        item["Properties"][build.ZIPPED[item["Type"]]]
+        for item in body["Resources"].values()
+        if item["Type"] in build.ZIPPED
+    ]
+
+
 def zips(environment: str) -> set[str]:
-    """Files of the functions that an environment deploys."""
-    return {
-        function["Code"]
-        for stack in all_stacks()
-        if stack.environment == environment
-        for function in stack.properties("AWS::Lambda::Function").values()
-    }
+    """Files of the functions and layers that an environment deploys."""
+    return {file for stack in all_stacks() if stack.environment == environment for file in named_zips(stack.body)}
 
 
 def test_two_builds_are_identical_byte_for_byte(built, tmp_path):
@@ -108,7 +113,8 @@ def test_functions_fit_into_lambda(built, environment):
     }
 
     assert set(sizes) == zips(environment)
-    assert max(sizes.values()) < 262_144_000
+    functions = [file.removesuffix(".zip") for file in sizes if not file.startswith("layer-")]
+    assert max(sizes[f"{name}.zip"] + sizes[layer_of(name).file] for name in functions) < 262_144_000
 
 
 def test_an_upload_puts_every_artifact_once_under_a_key_of_its_hash(uploaded, tmp_path):
@@ -139,9 +145,7 @@ def test_the_uploaded_templates_point_at_objects_that_are_there(uploaded):
     for stack in root["Resources"].values():
         url = stack["Properties"]["TemplateURL"]
         assert url.startswith(prefix)
-        template = json.loads(bucket.objects[url.removeprefix(prefix)])
-        functions = [item for item in template["Resources"].values() if item["Type"] == "AWS::Lambda::Function"]
-        code += [function["Properties"]["Code"] for function in functions]
+        code += named_zips(json.loads(bucket.objects[url.removeprefix(prefix)]))
 
     assert len(code) == len(zips(environment="dev"))
     assert all(item["S3Bucket"] == "artifacts" and item["S3Key"] in bucket.objects for item in code)
@@ -168,9 +172,7 @@ def test_without_a_bucket_the_files_are_named_and_packaging_comes_first(built):
 
     for stack in root["Resources"].values():
         template = json.loads((done.directory / stack["Properties"]["TemplateURL"]).read_text(encoding="utf-8"))
-        for item in template["Resources"].values():
-            if item["Type"] == "AWS::Lambda::Function":
-                assert (done.directory / item["Properties"]["Code"]).is_file()
+        assert all((done.directory / file).is_file() for file in named_zips(template))
     assert done.package_command.startswith(f"aws cloudformation package --template-file {done.root_template}")
     assert str(done.directory / "packaged.json") in done.deploy_command
 
@@ -248,8 +250,14 @@ def test_a_template_at_the_limits_is_accepted():
 
 def test_a_function_that_lambda_cannot_unpack_is_refused():
     check_function("big", 262_144_000)
-    with pytest.raises(BuildError, match="Function big is 262,144,001 bytes unzipped; Lambda allows 262,144,000"):
+    with pytest.raises(BuildError, match="big is 262,144,001 bytes unzipped, with its layer; Lambda allows"):
         check_function("big", 262_144_001)
+
+
+def test_a_layer_name_that_gets_too_long_is_refused():
+    check_layer_name("a" * 140)
+    with pytest.raises(BuildError, match="has 141 characters; Lambda allows 140"):
+        check_layer_name("a" * 141)
 
 
 def test_a_bucket_name_that_gets_too_long_is_refused():

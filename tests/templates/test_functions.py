@@ -6,6 +6,7 @@ import pytest
 
 from config.settings import environments, load
 from templates.shared.catalogue import FUNCTIONS
+from templates.shared.layers import layer_of
 from tests.changed import with_all_channels
 from tests.templates.walking import Stack, all_stacks, stacks_named, stacks_of, stacks_with
 
@@ -42,6 +43,23 @@ def test_every_function_is_deployed_from_its_own_zip(environment):
 
 
 @pytest.mark.parametrize("environment", environments())
+def test_every_function_has_the_layer_of_its_packages_and_every_layer_a_function(environment):
+    (layers,) = [stack for stack in stacks_named("layers") if stack.environment == environment]
+    offered = {name: output["Value"]["Ref"] for name, output in layers.body["Outputs"].items()}
+    needed = set()
+
+    for _, _, function in functions(environment):
+        layer = layer_of(function["Code"].removesuffix(".zip"))
+        version = layers.properties("AWS::Lambda::LayerVersion")[offered[layer.output]]
+        assert function["Layers"] == [{"Ref": layer.output}]
+        assert version["Content"] == layer.file
+        assert version["CompatibleRuntimes"] == [function["Runtime"]]
+        assert version["CompatibleArchitectures"] == function["Architectures"]
+        needed.add(layer.output)
+    assert needed == set(offered)
+
+
+@pytest.mark.parametrize("environment", environments())
 def test_every_function_has_a_role_and_a_log_group_of_its_own(environment):
     found = functions(environment)
 
@@ -64,7 +82,7 @@ def test_every_function_may_write_to_its_own_log_group(environment):
 
 
 @pytest.mark.parametrize("environment", environments())
-def test_functions_run_on_arm_and_the_python_that_the_zips_are_made_for(environment):
+def test_functions_run_on_arm_and_the_python_that_the_layers_are_made_for(environment):
     for _, _, function in functions(environment):
         assert function["Runtime"] == "python3.13"
         assert function["Architectures"] == ["arm64"]

@@ -9,6 +9,7 @@ from troposphere import Template
 
 from config.settings import environments, load
 from templates.shared.functions import FunctionSpec, add_function
+from templates.shared.layers import layer_of
 from tests.changed import changed, with_all_channels
 from tests.templates.private_network import (
     HTTPS,
@@ -168,13 +169,13 @@ def test_every_function_is_in_every_subnet(environment):
 
 def test_a_function_that_needs_the_internet_stays_outside():
     template, settings = Template(), changed(load("dev", {}), network={"enabled": True})
-    spec = FunctionSpec("call_out", "call-out", "", 128, 3, {}, [], needs_internet=True)
+    spec = FunctionSpec("deliver_webhook", "call-out", "", 128, 3, {}, [], needs_internet=True)
     add_function(template, settings, spec, "key")
     body = template.to_dict()
 
-    assert "VpcConfig" not in body["Resources"]["CallOut"]["Properties"]
+    assert "VpcConfig" not in body["Resources"]["DeliverWebhook"]["Properties"]
     assert "ec2" not in str(body)
-    assert "Parameters" not in body
+    assert set(body["Parameters"]) == {layer_of("deliver_webhook").output}
 
 
 def test_detached_functions_can_still_have_their_interfaces_given_back():

@@ -18,6 +18,7 @@ WITHOUT_TAGS = {
     "AWS::IoT::Logging": "the account's",
     "AWS::KMS::Alias": "its key has them",
     "AWS::Lambda::EventInvokeConfig": "a setting of its function",
+    "AWS::Lambda::LayerVersion": "its name says which system it belongs to",
     "AWS::Lambda::Permission": "a statement of its function's policy",
     "AWS::Logs::LogStream": "its group has them",
     "AWS::S3::BucketPolicy": "its bucket has them",

@@ -222,7 +222,7 @@ def test_an_object_that_is_not_as_it_was_planned_fails_by_name() -> None:
     keys = [lake.put(name, [reading()]) for name in "abc"]
     decodes.planned(lake, decodes.request())
     planned = decodes.task(lake).objects
-    lake.s3.freeze(keys[0])
+    lake.s3.freeze(lake.raw, keys[0])
     lake.put("b", [reading("pump-2")])
     lake.s3.delete_object(Bucket=lake.raw, Key=keys[2])
 

@@ -15,7 +15,7 @@ from reprocessing import fingerprint as module
 from reprocessing.fingerprint import SOURCES, fingerprint
 from sensors.settings import Decoding, FunctionSettings, Metric, Threshold
 from templates.shared.modules import reachable
-from templates.shared.packages import build_zip
+from templates.shared.packages import write_function
 
 LAMBDAS = Path(build.__file__).parent / "lambdas"
 
@@ -50,9 +50,8 @@ def test_the_zips_of_a_build_have_one_fingerprint(tmp_path):
     sources = shutil.copytree(LAMBDAS, tmp_path / "lambdas", ignore=shutil.ignore_patterns("__pycache__", ".*"))
     held, answers = set(), set()
     for function in BY_THE_SAME_RULES:
-        (sources / function / "requirements.txt").write_text("")  # the packages are those of the tests
         packed, folder = tmp_path / f"{function}.zip", tmp_path / function
-        build_zip(sources, function, msgspec.json.encode(settings()), "host", tmp_path / "cache", packed)
+        write_function(sources, function, msgspec.json.encode(settings()), packed)
         with zipfile.ZipFile(packed) as archive:
             archive.extractall(folder)
             held.add(tuple(name for name in archive.namelist() if not name.startswith(function)))

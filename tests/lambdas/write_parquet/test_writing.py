@@ -12,7 +12,6 @@ import pytest
 from botocore.exceptions import ClientError
 from pyarrow import BufferReader
 
-import environment
 from compaction.errors import ObjectArchived, ObjectChanged, ObjectMissing
 from compaction.manifests import TaskResult, result_key
 from sensors.counts import Counts
@@ -209,18 +208,12 @@ def test_an_object_in_glacier_fails_by_name(lake: Lake, monkeypatch: pytest.Monk
         lake.write("run")
 
 
-def test_the_function_takes_a_line_of_the_plan_and_answers_counts(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str, context: object
-) -> None:
-    lake.put("a", [reading(), reading(), b"x"], HOUR - timedelta(hours=1))
-    lake.plan("run")
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("RAW_BUCKET", lake.raw)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
+def test_the_function_takes_a_line_of_the_plan_and_answers_counts(deployed: Lake, context: object) -> None:
+    deployed.put("a", [reading(), reading(), b"x"], HOUR - timedelta(hours=1))
+    deployed.plan("run")
     handler._writer.cache_clear()
-    environment.settings.cache_clear()
 
-    answer = handler.handle({"run_id": "run", "task": msgspec.to_builtins(lake.tasks("run")[0])}, context)
+    answer = handler.handle({"run_id": "run", "task": msgspec.to_builtins(deployed.tasks("run")[0])}, context)
 
     assert answer == {
         "task_id": "00000",
