@@ -66,14 +66,14 @@ class Publisher:
         plan = read_plan(self._store, run_id)
         publishing = publishes(plan.request)
         merge_id = (publishing and self._published_merge(plan)) or merge_id
-        merged = verify_merged(self._store, plan, merge_id, verify_decoded(self._store, plan), publishes=publishing)
+        found = verify_decoded(self._store, plan)
+        merged = verify_merged(self._store, plan, merge_id, found.staged, publishes=publishing)
         answer = self._answer(plan, merge_id, merged)
         if publishing:
             answer = self._publish(plan, merged, answer)
         if answer.snapshot_id is not None:
-            self._publish_rejects(plan)
-            resolved = (result.resolved_key for _, result in decoded(self._store, plan) if result.resolved_key)
-            mark(self._store, plan.run_id, resolved, "archive")
+            self._publish_rejects(found.rejects)
+            mark(self._store, plan.run_id, found.resolved, "archive")
         self._store.write(committed_key(run_id), msgspec.json.encode(answer))
         return answer
 
@@ -141,14 +141,9 @@ class Publisher:
         self._table.replace(table, replaced, paths, _properties(plan, answer))
         return history(table)[0]
 
-    def _publish_rejects(self, plan: Plan) -> None:
+    def _publish_rejects(self, rejects: list[tuple[str, str]]) -> None:
         """Put what was set aside where the quarantine is."""
-        pairs = (
-            (result.rejects_key, result.quarantine_key)
-            for task, result in decoded(self._store, plan)
-            if task.to_table and result.rejects_key and result.quarantine_key
-        )
-        for (source, target), copied in ahead(lambda pair: self._store.copy(*pair), pairs):
+        for (source, target), copied in ahead(lambda pair: self._store.copy(*pair), rejects):
             if not copied:
                 raise FileMismatch(
                     f"{source}, which becomes {target}, is gone; the run is published all the same. Bring it back, or "
