@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ops.advice import NEW_RUN, REDRIVE, REPORT, STOPPED, advice
@@ -113,10 +113,11 @@ def run_id(states: Any, execution: dict[str, Any]) -> str:
     return str(data.get("run_id", execution["name"]))
 
 
-def failure(states: Any, arn: str, again: str, way_back: str) -> OpsError:
+def failure(states: Any, arn: str, again: Callable[[], str], way_back: str) -> OpsError:
     """Why an execution has failed, its failed tasks included, and what to do.
 
-    The command `again` starts another, `way_back` shows this one.
+    `again` answers the command that starts another; of an input that was refused there may be none. The command
+    `way_back` shows this one.
     """
     execution = describe(states, arn)
     status = execution["status"]
@@ -176,7 +177,7 @@ def sentence(cause: str) -> str:
         return cause
 
 
-def _ways_on(todo: str | None, arn: str, again: str, way_back: str) -> list[str]:
+def _ways_on(todo: str | None, arn: str, again: Callable[[], str], way_back: str) -> list[str]:
     """What to do, and the commands for it that apply."""
     if todo is None:
         todo = f"The functions' logs say more. {NEW_RUN}, or {REDRIVE} to go on where it stopped: both are safe."
@@ -184,7 +185,7 @@ def _ways_on(todo: str | None, arn: str, again: str, way_back: str) -> list[str]
     if REPORT in todo:
         ways.append(f"  python -m ops runs {arn.rpartition(':')[2]}")
     if NEW_RUN in todo:
-        ways.append(f"  {again}")
+        ways.append(f"  {again()}")
     if REDRIVE in todo:
         ways.append(f"  aws stepfunctions redrive-execution --execution-arn {arn}")
         ways.append(f"  {way_back}")

@@ -88,12 +88,8 @@ def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer
             return "There is nothing to apply: no reading is of this range and these devices."
         options = asking.options_of(run_input | {"mode": "apply"})
         why = [] if "--note" in options else ["--note", "WHY"]
-        differs = any(answer["readings"][kind] for kind in ("changed", "added", "vanished"))
-        so = (
-            "Nothing was changed. To do it:"
-            if differs
-            else "No reading of the table would change. To do it nonetheless:"
-        )
+        differs = answer["written"]["rows_replaced"] or answer["written"]["rows_written"]
+        so = "Nothing was changed. To do it:" if differs else "No row of the table would change. To do it nonetheless:"
         return f"{so}  {typed(given, 'reprocess', *options, *why)}"
     if answer.get("snapshot_id") is not None and answer["taken_back"] is None:
         return f"To take it back:  {typed(given, 'reprocess', '--undo', answer['run_id'])}"

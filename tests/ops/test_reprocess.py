@@ -104,14 +104,14 @@ def test_a_refused_run_names_the_error_the_report_and_the_same_command_again(
 
 
 @pytest.mark.parametrize(
-    ("changed", "so"),
-    [(10, "Nothing was changed. To do it:"), (0, "No reading of the table would change. To do it nonetheless:")],
+    ("rows", "so"),
+    [(10, "Nothing was changed. To do it:"), (0, "No row of the table would change. To do it nonetheless:")],
 )
 def test_a_dry_run_ends_with_whether_it_is_worth_to_be_applied(
-    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str], changed: int, so: str
+    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str], rows: int, so: str
 ) -> None:
-    readings = REPORT["readings"] | {"changed": changed, "added": 0, "vanished": 0}
-    report = REPORT | {"mode": "dry_run", "outcome": "looked", "readings": readings}
+    written = {"rows_replaced": rows, "rows_written": rows, "files_replaced": 0, "files_written": 0}
+    report = REPORT | {"mode": "dry_run", "outcome": "looked", "written": written}
     lake_with_runs.store.write(report_key("first"), json.dumps(report).encode())
 
     assert main(shlex.split(RANGE)) == 0

@@ -94,7 +94,7 @@ def test_a_reject_is_set_aside_with_its_bytes_reason_and_line(lake: Lake) -> Non
     ]
     assert base64.b64decode(lines[0]["payload_b64"]) == b"not json \xff"
     day = lake.s3.head_object(Bucket=lake.raw, Key=key)["LastModified"]
-    assert result.quarantine_key == f"quarantine/reason=mixed/{day:year=%Y/month=%m/day=%d}/run-00000.jsonl.gz"
+    assert result.quarantine_key == f"quarantine/reason=mixed/{day:year=%Y/month=%m/day=%d}/compact-run-00000.jsonl.gz"
     assert result.counts == Counts(4, 2, 0, 2, {"bad_device_id": 1, "not_json": 1})
 
 
