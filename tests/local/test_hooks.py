@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-from local.additions.cloudformation import nested_change_sets, tags
+from local.additions.cloudformation import layer_versions, nested_change_sets, tags
 from local.additions.functions import warm_workers
 
 FUNCTIONS = {
@@ -268,6 +268,12 @@ def test_a_resource_type_has_the_handlers_that_we_give() -> None:
         "AWS::S3::Bucket",
     ):
         assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS[kind])
+
+
+def test_a_version_of_a_layer_is_made_and_deleted_and_never_changed() -> None:
+    from ministack.services.cloudformation import provisioners
+
+    assert set(provisioners._RESOURCE_HANDLERS[layer_versions.TYPE]) == {"create", "delete"}
 
 
 @pytest.mark.parametrize(
