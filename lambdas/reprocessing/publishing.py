@@ -20,11 +20,11 @@ from optimization.live import entries, live_files, refuse_partitioning
 from reprocessing.causes import causes, lost
 from reprocessing.checking import Decoded, Merged, verify_decoded, verify_merged
 from reprocessing.errors import FewerReadings
-from reprocessing.keys import committed_key, missing_key, plan_key
+from reprocessing.keys import committed_key, plan_key
 from reprocessing.manifests import Committed, DecodedObject, Plan
 from reprocessing.marks import mark
 from reprocessing.request import publishes
-from reprocessing.runs import decoded, read_plan
+from reprocessing.runs import decoded, missing_objects, read_plan
 from reprocessing.snapshots import MERGE_ID_PROPERTY, RUN_ID_PROPERTY, is_first_since, published, undone
 from sensors.times import iso_ms
 
@@ -97,8 +97,7 @@ class Publisher:
         )
 
     def _causes(self, plan: Plan, merged: Merged) -> dict[str, int]:
-        missing = map(msgspec.json.Decoder(str).decode, self._store.lines(missing_key(plan.run_id)) or ())
-        return causes(merged.vanished, missing, self._objects(plan))
+        return causes(merged.vanished, missing_objects(self._store, plan.run_id), self._objects(plan))
 
     def _objects(self, plan: Plan) -> Iterator[DecodedObject]:
         for _, result in decoded(self._store, plan):
