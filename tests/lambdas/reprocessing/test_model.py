@@ -203,6 +203,8 @@ class Range(RuleBasedStateMachine):
         """What the table holds after a step; the one that has published its run is known by its snapshot."""
         if run.run_id in self.over or published(self.lake.table(), run.run_id) is None:
             self.check(before)
+            if any(f"/reprocess-{run.run_id}-" in key for key in self.lake.store.keys("quarantine/")):
+                self.aside[run.run_id] = set(rejected(self.lines, run.objects(self.lake), run.rules))
             return
         expected = list(self.becomes(run, before))
         self.over[run.run_id] = run, before

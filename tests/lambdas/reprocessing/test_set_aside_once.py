@@ -105,6 +105,17 @@ def test_what_another_run_has_set_aside_that_may_be_undone_does_not_count(system
     assert first.run_id in next(key for key in system.lake.store.keys("quarantine/") if "/reprocess-" in key)
 
 
+def test_what_a_run_without_a_change_has_set_aside_stays_and_is_stored_once(system: System) -> None:
+    first = run(system, NOTHING)
+    assert run(system, NOTHING).commit().snapshot_id is None
+
+    first.undo()
+    assert (devices(system), set_aside(system, "reprocess-")) == (["now"], {NOW: 1})
+
+    run(system, STRICT, DRAIN)
+    assert (devices(system), set_aside(system, "reprocess-")) == (["now"], {})
+
+
 def test_what_a_run_drains_while_another_stands_still_is_set_aside_by_that_one(system: System) -> None:
     """It was looked up as set aside, was drained, and its reading is taken out again."""
     system.deploy(decoding=STRICT)
