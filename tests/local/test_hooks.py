@@ -106,7 +106,6 @@ FUNCTIONS = {
     "services.kms._alias_arn": "(alias_name)",
     "services.kms.key_policy_for_arn": "(resource_arn)",
     "services.lambda_svc._apply_filter_criteria": "(records, esm)",
-    "services.lambda_svc._docker_extracted_dir": "(blob, kind)",
     "services.lambda_svc._emit_lambda_logs": "(func, request_id, log_text, error, duration_ms, log_source)",
     "services.lambda_svc._execute_function_with_config_scope": "(func, event)",
     "services.lambda_svc._execution_record_for_config": "(func, config)",
