@@ -16,7 +16,7 @@ from local.additions.cloudformation import (
 )
 from local.additions.cloudwatch import alarms, composite_alarms, embedded_metrics
 from local.additions.delivery import firehose, iot_actions, notifications, retention, rule_sql
-from local.additions.functions import function_errors, kinesis_poller, layers, warm_workers
+from local.additions.functions import function_errors, kinesis_poller, layers, preloading, warm_workers
 from local.additions.secrets_manager import rotation, secret_versions
 
 EVENT_SOURCE_STOP_S = 8.0  # of local.process.STOP_TIMEOUT_S; an invocation that takes longer is made again
@@ -34,6 +34,7 @@ class Additions:
         composite_alarms.install()
         embedded_metrics.install()
         function_errors.install()
+        preloading.install()
         layers.install()
         lifecycle.install()
         map_results.install()

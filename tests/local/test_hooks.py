@@ -25,6 +25,7 @@ FUNCTIONS = {
     "core.iam_evaluator.evaluate_resource_policy": "(doc, ctx, service, named_only, direct_only)",
     "core.lambda_runtime.Worker": "(func_name, config, code_zip)",
     "core.lambda_runtime._account_region_from_function_config": "(config)",
+    "core.lambda_runtime._detect_runtime_binary": "(runtime)",
     "core.responses.error_response_json": "(code, message, status, extra, message_key, content_type)",
     "core.responses.get_account_id": "()",
     "core.responses.get_region": "()",
