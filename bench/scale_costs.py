@@ -142,7 +142,7 @@ def _rewrite_s(s3: FolderlessS3, files: list[FileResult], metrics: tuple[str, ..
 def _merge_s(s3: FolderlessS3, files: list[FileResult], metrics: tuple[str, ...]) -> float:
     """Of the files, and of as many that were decoded of the same readings."""
     asked = Request(Scope(0, MAX_MS), "archive", ("table",), "apply", 1, "Standard", 1, "")
-    plan = Plan("run", asked, "", "", None, *[0] * 8)
+    plan = Plan("run", asked, "", "", None, 0, 0, 0, 0, 0, 0, 0, 0)
     old = tuple(SourceFile(file.key, file.rows, file.bytes) for file in files)
     staged = tuple(msgspec.structs.replace(source, key=f"staging/{source.key}") for source in old)
     s3.objects |= {f"staging/{source.key}": s3.objects[source.key] for source in old}

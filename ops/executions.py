@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ops.advice import NEW_RUN, REDRIVE, REPORT, STOPPED, advice
@@ -63,7 +63,7 @@ def describe(states: Any, arn: str) -> dict[str, Any]:
     found = find(states, arn)
     if found is None:
         machine_arn, _, name = arn.replace(":execution:", ":stateMachine:").rpartition(":")
-        raise no_run(name, alike(states, machine_arn, name))
+        raise no_run(f"{name} of {machine_arn.rpartition(':')[2]}", alike(states, machine_arn, name))
     return found
 
 
@@ -73,10 +73,10 @@ def alike(states: Any, machine_arn: str, name: str) -> list[str]:
     return difflib.get_close_matches(name, (one["name"] for one in listed), cutoff=_ALIKE)
 
 
-def no_run(name: str, meant: Sequence[str]) -> OpsError:
-    """There is no run of this name; some may have been meant."""
+def no_run(what: str, meant: Sequence[str]) -> OpsError:
+    """There is no such run; some may have been meant."""
     ask = f" Did you mean {' or '.join(meant)}?" if meant else ""
-    return OpsError(f"There is no run {name}.{ask} The last ones: python -m ops runs")
+    return OpsError(f"There is no run {what}.{ask} The last ones: python -m ops runs")
 
 
 def progress(states: Any, arn: str) -> Progress:
@@ -113,10 +113,11 @@ def run_id(states: Any, execution: dict[str, Any]) -> str:
     return str(data.get("run_id", execution["name"]))
 
 
-def failure(states: Any, arn: str, again: str, way_back: str) -> OpsError:
+def failure(states: Any, arn: str, again: Callable[[], str], way_back: str) -> OpsError:
     """Why an execution has failed, its failed tasks included, and what to do.
 
-    The command `again` starts another, `way_back` shows this one.
+    `again` answers the command that starts another; of an input that was refused there may be none. The command
+    `way_back` shows this one.
     """
     execution = describe(states, arn)
     status = execution["status"]
@@ -176,7 +177,7 @@ def sentence(cause: str) -> str:
         return cause
 
 
-def _ways_on(todo: str | None, arn: str, again: str, way_back: str) -> list[str]:
+def _ways_on(todo: str | None, arn: str, again: Callable[[], str], way_back: str) -> list[str]:
     """What to do, and the commands for it that apply."""
     if todo is None:
         todo = f"The functions' logs say more. {NEW_RUN}, or {REDRIVE} to go on where it stopped: both are safe."
@@ -184,7 +185,7 @@ def _ways_on(todo: str | None, arn: str, again: str, way_back: str) -> list[str]
     if REPORT in todo:
         ways.append(f"  python -m ops runs {arn.rpartition(':')[2]}")
     if NEW_RUN in todo:
-        ways.append(f"  {again}")
+        ways.append(f"  {again()}")
     if REDRIVE in todo:
         ways.append(f"  aws stepfunctions redrive-execution --execution-arn {arn}")
         ways.append(f"  {way_back}")

@@ -84,25 +84,30 @@ def next_step(given: argparse.Namespace, stack: Stack, name: str, answer: Answer
     arn = executions.arn_of(stack.outputs[MACHINE.output], name)
     run_input = json.loads(executions.describe(states, arn)["input"])
     if answer.get("mode") == "dry_run":
+        if _is_empty(answer):
+            return "There is nothing to apply: no reading is of this range and these devices."
         options = asking.options_of(run_input | {"mode": "apply"})
         why = [] if "--note" in options else ["--note", "WHY"]
-        differs = any(answer["readings"][kind] for kind in ("changed", "added", "vanished"))
-        so = (
-            "Nothing was changed. To do it:"
-            if differs
-            else "No reading of the table would change. To do it nonetheless:"
-        )
+        differs = answer["written"]["rows_replaced"] or answer["written"]["rows_written"]
+        so = "Nothing was changed. To do it:" if differs else "No row of the table would change. To do it nonetheless:"
         return f"{so}  {typed(given, 'reprocess', *options, *why)}"
     if answer.get("snapshot_id") is not None and answer["taken_back"] is None:
         return f"To take it back:  {typed(given, 'reprocess', '--undo', answer['run_id'])}"
     return ""
 
 
+def _is_empty(report: Answer) -> bool:
+    """Whether neither table nor archive has a reading of what was asked for; what is frozen may have."""
+    readings, found = report["readings"], report["found"]
+    return not any((readings["before"], readings["after"], report["records"]["stored"], found["frozen"]))
+
+
 def _then(given: argparse.Namespace, stack: Stack, name: str, answer: Answer) -> Iterator[str]:
     """What stands below a summary: where the report is, and what may come next."""
     if "page" in answer:
-        opens = "" if given.open else f"  To open it:  {typed(given, 'reprocess', '--follow', name, '--open')}"
-        yield f"The report is {answer['page']}{opens}"
+        yield f"The report is {answer['page']}"
+        if not given.open:
+            yield f"To open it:  {typed(given, 'reprocess', '--follow', name, '--open')}"
     if then := next_step(given, stack, name, answer):
         yield then
 

@@ -53,10 +53,8 @@ def successor(stack: Stack, machine_arn: str, name: str) -> str:
 
 
 def _no_plan(states: Any, machine_arn: str, name: str) -> OpsError:
-    """What the name is of that no run has."""
-    execution = executions.find(states, executions.arn_of(machine_arn, name))
-    if execution is None:
-        return executions.no_run(name, executions.alike(states, machine_arn, name))
+    """What the name is of that no run has. Raises OpsError when it is none of an execution either."""
+    execution = executions.describe(states, executions.arn_of(machine_arn, name))
     if undone := json.loads(execution["input"]).get("undo"):
         told = f"{name} is the undo of {undone}. To have that run's changes once more, apply them with a new run."
     elif (run_id := executions.run_id(states, execution)) != name:

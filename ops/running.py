@@ -96,8 +96,9 @@ def watch(given: argparse.Namespace, stack: Stack, machine: Machine, run_id: str
     run_input = json.loads(executions.describe(states, arn)["input"])
     way_back = typed(given, machine.command, "--follow", run_id)
     if follow(states, arn, way_back, machine.details(stack)) != "SUCCEEDED":
-        again = typed(given, machine.command, *machine.again(run_input))
-        raise executions.failure(states, arn, again, way_back)
+        raise executions.failure(
+            states, arn, lambda: typed(given, machine.command, *machine.again(run_input)), way_back
+        )
     return executions.output(states, arn)
 
 

@@ -26,6 +26,8 @@ NEEDED = (
 )
 """Outputs that the commands use. Nested stacks carry the tag too, but none of them has all of these."""
 
+_EMBEDDED = 'or for the embedded AWS: eval "$(python -m local env)"'
+
 
 @dataclasses.dataclass(frozen=True)
 class Stack:
@@ -46,7 +48,9 @@ def find(name: str | None) -> Stack:
     """The deployed root stack, or the one of this name. Raises OpsError when there is none, or which is not clear."""
     session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)  # boto3 itself reads AWS_DEFAULT_REGION
     if not session.region_name:
-        raise OpsError('No AWS region is set. Set AWS_REGION, or for the embedded AWS: eval "$(python -m local env)"')
+        raise OpsError(f"No AWS region is set. Set AWS_REGION, {_EMBEDDED}")
+    if session.get_credentials() is None:
+        raise OpsError(f"There are no AWS credentials. Set AWS_PROFILE, {_EMBEDDED}")
     found = [
         Stack(stack["StackName"], stack["StackStatus"], session.region_name, _outputs(stack), session)
         for page in session.client("cloudformation").get_paginator("describe_stacks").paginate()

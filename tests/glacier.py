@@ -1,20 +1,17 @@
-"""S3 in memory with storage classes that have to be restored first, and how that can go wrong."""
+"""S3 in memory whose frozen objects can be restored, which takes its time, and how that can go wrong."""
 # ruff: noqa: N803 - arguments have the names that the clients give them
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from tests.lake import Aws, Lake
-from tests.memory_aws import Effects, MemoryGlue, MemoryS3, memory_catalog, restore_status
-
-NOT_READABLE = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+from tests.memory_aws import Effects, MemoryGlue, MemoryS3, memory_catalog
 
 
 class GlacierS3(MemoryS3):
-    """Objects are frozen by `freeze`; a copy is there `takes` after it was asked for, by S3's clock (`now`).
+    """A copy of a frozen object is there `takes` after it was asked for, by S3's clock (`now`).
 
     `requests` are the calls of RestoreObject; `refusals` are codes by key, answered once a call, the last for ever.
     """
@@ -25,20 +22,18 @@ class GlacierS3(MemoryS3):
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self.refusals: dict[str, list[str]] = {}
         self.looked_at: list[str] = []
-        self._classes: dict[str, str] = {}
         self._copies: dict[str, tuple[datetime, datetime]] = {}
 
-    def freeze(self, key: str, storage_class: str = "GLACIER") -> None:
-        """Move an object as a lifecycle rule does."""
-        self._classes[key] = storage_class
+    def freeze(self, bucket: str, key: str, storage_class: str = "GLACIER", restore: str = "") -> None:
+        super().freeze(bucket, key, storage_class, restore)
         self._copies.pop(key, None)
 
     def restore_object(self, *, Bucket: str, Key: str, RestoreRequest: dict[str, Any]) -> None:
         self.requests.append((Key, RestoreRequest))
-        super().head_object(Bucket=Bucket, Key=Key)
+        head = super().head_object(Bucket=Bucket, Key=Key)
         if codes := self.refusals.get(Key):
             raise _error(codes.pop(0) if len(codes) > 1 else codes[0], "RestoreObject")
-        if Key not in self._classes:
+        if "StorageClass" not in head:
             raise _error("ObjectAlreadyInActiveTierError", "RestoreObject")
         if self._in_progress(Key):
             raise _error("RestoreAlreadyInProgress", "RestoreObject")
@@ -47,24 +42,9 @@ class GlacierS3(MemoryS3):
 
     def head_object(self, *, Bucket: str, Key: str, IfMatch: str | None = None) -> dict[str, Any]:
         self.looked_at.append(Key)
-        head = super().head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch) | self._storage(Key)
-        restore = self._restore(Key)
-        return head | ({"Restore": restore} if restore else {})
+        return super().head_object(Bucket=Bucket, Key=Key, IfMatch=IfMatch)
 
-    def get_object(self, *, Bucket: str, Key: str, **rest: Any) -> dict[str, Any]:
-        if self._classes.get(Key) in NOT_READABLE and not self._has_copy(Key):
-            raise _error("InvalidObjectState", "GetObject")
-        return super().get_object(Bucket=Bucket, Key=Key, **rest)
-
-    def _listed(self, bucket: str, key: str, optional: Sequence[str]) -> dict[str, Any]:
-        item = super()._listed(bucket, key, optional) | self._storage(key)
-        return item | (restore_status(self._restore(key)) if "RestoreStatus" in optional else {})
-
-    def _storage(self, key: str) -> dict[str, str]:
-        return {"StorageClass": self._classes[key]} if key in self._classes else {}
-
-    def _restore(self, key: str) -> str:
-        """What HeadObject says of a copy, in its words."""
+    def _restore(self, bucket: str, key: str) -> str:
         if self._in_progress(key):
             return 'ongoing-request="true"'
         if not self._has_copy(key):

@@ -116,6 +116,10 @@ class MemoryS3:
         ongoing = 'ongoing-request="true"'
         self.effects.make(f"restore {Key}", lambda: self.freeze(Bucket, Key, storage_class, ongoing))
 
+    def _restore(self, bucket: str, key: str) -> str:
+        """What HeadObject says of a copy, in its words; nothing when there is none."""
+        return self.buckets[bucket][key].restore
+
     def delete_object(self, *, Bucket: str, Key: str) -> None:
         self.effects.make(f"delete {Key}", lambda: self.buckets[Bucket].pop(Key, None))
 
@@ -141,13 +145,14 @@ class MemoryS3:
             raise _error("NoSuchKey", "GetObject")
         if IfMatch is not None and IfMatch.strip('"') != stored.etag.strip('"'):
             raise _error("PreconditionFailed", "GetObject")
+        restore = self._restore(Bucket, Key)
         return {
             "ETag": stored.etag,
             "Metadata": stored.metadata,
             "ContentLength": len(stored.body),
             "LastModified": stored.written_at,
             **({"StorageClass": stored.storage_class} if stored.storage_class != "STANDARD" else {}),
-            **({"Restore": stored.restore} if stored.restore else {}),
+            **({"Restore": restore} if restore else {}),
         }
 
     def get_object(
@@ -188,7 +193,7 @@ class MemoryS3:
             "LastModified": stored.written_at,
             "StorageClass": stored.storage_class,
         }
-        return item | (restore_status(stored.restore) if "RestoreStatus" in optional else {})
+        return item | (_restore_status(self._restore(bucket, key)) if "RestoreStatus" in optional else {})
 
 
 class MemoryGlue:
@@ -359,7 +364,7 @@ def memory_catalog(glue: MemoryGlue, s3: MemoryS3) -> GlueCatalog:
     return GlueCatalog("memory", client=glue, **where)
 
 
-def restore_status(header: str) -> dict[str, Any]:
+def _restore_status(header: str) -> dict[str, Any]:
     """What a listing says where HeadObject has this header, `x-amz-restore`."""
     if not header:
         return {}

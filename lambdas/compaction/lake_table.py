@@ -161,10 +161,21 @@ def _overwrite(
     transaction: Transaction, files: Iterable[DataFile], new: Iterable[DataFile], properties: Mapping[str, str]
 ) -> None:
     with transaction.update_snapshot(snapshot_properties=dict(properties)).overwrite() as overwrite:
+        _judge_apart(overwrite)
         for file in new:
             overwrite.append_data_file(file)
         for file in files:
             overwrite.delete_data_file(file)
+
+
+def _judge_apart(overwrite: Any) -> None:
+    """Give each manifest an evaluator of its own.
+
+    PyIceberg 0.12 asks one from several threads at once, and it holds the manifest that it is asked about: it may then
+    pass over one with a file that is to be deleted ("Missing required files to delete").
+    """
+    build = overwrite._build_manifest_evaluator
+    overwrite._build_manifest_evaluator = lambda spec_id: lambda manifest: build(spec_id)(manifest)
 
 
 def _transaction(table: Table) -> Transaction:

@@ -4,7 +4,7 @@ import zlib
 from pathlib import Path
 
 from sensors import quarantine
-from sensors.quarantine import GZIP_LEVEL, GZIP_WINDOW
+from sensors.quarantine import GZIP_LEVEL, GZIP_WINDOW, Writer
 from sensors.reading import Rejection
 
 
@@ -13,6 +13,7 @@ class Rejects:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "quarantine.jsonl.gz"
+        folder.mkdir(exist_ok=True)
         self._file = self.path.open("wb")
         self._gzip = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
         self._first_of: dict[str, Rejection] = {}
@@ -24,8 +25,8 @@ class Rejects:
         self._first_of.setdefault(rejection.reason.value, rejection)
         self.lines += 1
 
-    def complete(self, name: str) -> str | None:
-        """Complete the file at `path`; the key of its object with this name, or None if nothing was set aside."""
+    def complete(self, writer: Writer, name: str) -> str | None:
+        """Complete the file at `path`; the key of the writer's object with this name, or None without a line."""
         self._file.write(self._gzip.flush())
         self._file.close()
-        return quarantine.key(self._first_of.values(), name) if self.lines else None
+        return quarantine.key(self._first_of.values(), writer, name) if self.lines else None

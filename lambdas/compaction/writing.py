@@ -61,7 +61,7 @@ class Writer(msgspec.Struct, frozen=True):
             sources = [planned.key for planned in task.objects]
             layout = Format(self.metrics, self.partition_by, self.file_bytes, self.bloom_filter)
             written = rows.write(Files(layout, name, folder, store.write_file, sources))
-            quarantine_key = rejects.complete(name)
+            quarantine_key = rejects.complete("compact", name)
             if quarantine_key:
                 store.write_file(quarantine_key, rejects.path)
         objects = _per_object(task, intake, rows)

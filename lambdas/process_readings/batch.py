@@ -121,4 +121,4 @@ def _quarantined(records: Sequence[StreamRecord], rejected: Sequence[tuple[int, 
         quarantine.line(rejection, a2b_base64(records[at]["kinesis"]["data"]), "stream", records[at]["eventID"])
         for at, rejection in rejected
     ]
-    return Quarantined(quarantine.key([rejection for _, rejection in rejected], name), quarantine.pack(lines))
+    return Quarantined(quarantine.key([rejection for _, rejection in rejected], "stream", name), quarantine.pack(lines))

@@ -29,6 +29,19 @@ Line = TypeVar("Line")
 _REPLACED, _LEFT_OUT, _WRITTEN = "replaced", "left out as duplicates", "written"
 
 
+class Decoded(NamedTuple):
+    """What was decoded: the rows that have to be merged, and what is done with the quarantine once they are published.
+
+    `rejects` are objects that were set aside for the table, each with the one that it becomes, `new_rejects` those with
+    what was not set aside already; `resolved` has the keys of drained lines (`DecodeResult.resolved_key`).
+    """
+
+    staged: Tally
+    rejects: list[tuple[str, str]]
+    new_rejects: list[tuple[str, str]]
+    resolved: list[str]
+
+
 class Merged(NamedTuple):
     """What a merge makes of the table: files taken out, files for them, rows taken out and written.
 
@@ -62,12 +75,15 @@ class _Made:
         self.keeps_files = self.keeps_files and result.keeps_files
 
 
-def verify_decoded(store: Store, plan: Plan) -> Tally:
-    """The rows that were decoded to be merged, when every task has left a result to be trusted.
+def verify_decoded(store: Store, plan: Plan) -> Decoded:
+    """What was decoded, when every task has left a result to be trusted.
 
     Raises ResultMissing, ResultMismatch, CountsDoNotBalance or RulesChanged, naming task and object.
     """
     rows = checksum = 0
+    rejects: list[tuple[str, str]] = []
+    new_rejects: list[tuple[str, str]] = []
+    resolved: list[str] = []
     for task, result in decoded(store, plan):
         place = f"task {task.task_id} of run {plan.run_id}"
         check_objects(place, task.objects, result.objects)
@@ -76,7 +92,13 @@ def verify_decoded(store: Store, plan: Plan) -> Tally:
             if is_compared(plan.request, to_table=staged.to_table):
                 rows += staged.file.rows
                 checksum += int(staged.file.key_checksum, 16)
-    return Tally(rows, f"{checksum % 2**64:016x}")
+        if task.to_table and result.quarantine_key:
+            for key, kept in ((result.rejects_key, rejects), (result.new_rejects_key, new_rejects)):
+                if key:
+                    kept.append((key, result.quarantine_key))
+        if result.resolved_key:
+            resolved.append(result.resolved_key)
+    return Decoded(Tally(rows, f"{checksum % 2**64:016x}"), rejects, new_rejects, resolved)
 
 
 def verify_merged(store: Store, plan: Plan, merge_id: str, staged: Tally, *, publishes: bool) -> Merged:

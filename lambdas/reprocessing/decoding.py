@@ -18,17 +18,18 @@ from compaction.intake import Intake, Keep
 from compaction.manifests import PlannedObject
 from compaction.opening import open_planned
 from compaction.parquet import Files, Format
-from compaction.rejects import Rejects
 from compaction.scratch import scratch_folder
 from compaction.sorting import SortedRows, by_source
 from compaction.store import Store
 from reprocessing.draining import Drain
-from reprocessing.keys import decoded_key, decoded_prefix, rejects_key, resolved_key
-from reprocessing.manifests import DecodedObject, DecodeResult, DecodeTask, StagedFile, total
+from reprocessing.keys import decoded_key, decoded_prefix, resolved_key
+from reprocessing.manifests import DecodedObject, DecodeResult, DecodeTask, Plan, StagedFile, total
 from reprocessing.marks import Marks
-from reprocessing.request import Request, Scope
+from reprocessing.rejecting import Rejected
+from reprocessing.request import Request, Scope, publishes
 from reprocessing.runs import plan_by
 from reprocessing.scope import mask
+from reprocessing.standing import Standing
 from sensors.counts import UnbalancedError
 from sensors.settings import Decoding
 
@@ -80,7 +81,8 @@ class Decoder(msgspec.Struct, frozen=True):
         with scratch_folder("lower compaction.task_mb") as folder:
             objects = sorted(task.objects, key=lambda planned: planned.key)
             job = _Job(run_id, task.task_id, objects, task.to_table, plan.request, folder)
-            result = self._archive(job) if plan.request.source == "archive" else self._quarantine(job)
+            is_archive = plan.request.source == "archive"
+            result = self._archive(job, self._standing(plan, task)) if is_archive else self._quarantine(job)
         _check(result)
         self._store.write(decoded_key(run_id, task.task_id), msgspec.json.encode(result))
         return result
@@ -89,21 +91,24 @@ class Decoder(msgspec.Struct, frozen=True):
     def _store(self) -> Store:
         return Store(self.s3, self.processed_bucket)
 
-    def _archive(self, job: _Job) -> DecodeResult:
+    def _standing(self, plan: Plan, task: DecodeTask) -> Standing | None:
+        """What of the task's objects is set aside already; None where nothing will be, or not all marks are written."""
+        if not (task.to_table and publishes(plan.request)) or plan.unmarked:
+            return None
+        return Standing(self._store, plan.run_id, [planned.key for planned in task.objects])
+
+    def _archive(self, job: _Job, standing: Standing | None) -> DecodeResult:
         """Of the archive: compaction's own way, but for the readings that are not of the scope."""
-        rows, rejects = self._rows(job.folder), Rejects(job.folder)
+        rows, rejected = self._rows(job.folder), Rejected(job.folder, standing)
         scoped = _Scoped(job.request.scope, rows.add)
-        intake = Intake(self.metrics, self.decoding, scoped.add, rejects.add)
+        intake = Intake(self.metrics, self.decoding, scoped.add, rejected.add)
         for planned in job.objects:
             answer = open_planned(self.s3, self.raw_bucket, planned, _IF_ARCHIVED)
             intake.read(planned.key, answer["Body"], answer["LastModified"])
         intake.finish()
         sources = [planned.key for planned in job.objects]
         written = rows.write(self._files(job, job.task_id, sources))
-        quarantine_key = rejects.complete(f"{job.run_id}-{job.task_id}-reprocessed")
-        staged_key = rejects_key(job.run_id, job.task_id) if quarantine_key else None
-        if staged_key:
-            self._store.write_file(staged_key, rejects.path)
+        staged = rejected.stage(self._store, job.run_id, job.task_id)
         to_hot = "hot" in job.request.targets or not job.to_table
         return DecodeResult(
             run_id=job.run_id,
@@ -113,8 +118,9 @@ class Decoder(msgspec.Struct, frozen=True):
             files=tuple(StagedFile(file, job.to_table, to_hot) for file in written),
             late=rows.late,
             ignored_fields=rows.ignored_fields,
-            rejects_key=staged_key,
-            quarantine_key=quarantine_key,
+            rejects_key=staged.rejects_key,
+            new_rejects_key=staged.new_rejects_key,
+            quarantine_key=staged.quarantine_key,
         )
 
     def _quarantine(self, job: _Job) -> DecodeResult:

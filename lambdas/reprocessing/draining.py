@@ -23,7 +23,9 @@ from sensors.reading import Reading, Reason, Rejection
 from sensors.settings import Decoding
 from sensors.times import from_text
 
-_TARGETS: Final[dict[Source, Target]] = {"archive": "table", "stream": "hot"}
+TARGETS: Final[dict[Source, Target]] = {"archive": "table", "stream": "hot"}
+"""What lines are for, by where they come from."""
+
 _TOGETHER: Final = 1000  # readings that become one batch of rows
 
 
@@ -65,7 +67,7 @@ class Drain:
         number = len(self.records)
         self.records.append(0)
         self.rejected.append(Counter())
-        for line in _lines(key, body):
+        for line in lines_of(key, body):
             if marks.passes(line.position) or not self._asked_for(line):
                 continue
             self.records[number] += 1
@@ -85,7 +87,7 @@ class Drain:
 
     def _asked_for(self, line: QuarantineLine) -> bool:
         reasons = self._request.reasons
-        return (not reasons or line.reason.value in reasons) and _TARGETS[line.source] in self._request.targets
+        return (not reasons or line.reason.value in reasons) and TARGETS[line.source] in self._request.targets
 
     def _decode(self, line: QuarantineLine) -> Reading | Rejection:
         """By the rules of today; the rest of a damaged object stays, for in the archive it is no record either."""
@@ -113,7 +115,8 @@ class Drain:
             self._keep[source](rows.append_column("source_object", pa.array(held.sources, pa.string())))
 
 
-def _lines(key: str, body: Any) -> Iterator[QuarantineLine]:
+def lines_of(key: str, body: Any) -> Iterator[QuarantineLine]:
+    """The lines of a quarantine object, read as they are taken. Raises ObjectChanged for an object that is none."""
     decoder = msgspec.json.Decoder(QuarantineLine)
     try:
         with gzip.open(body) as lines:

@@ -21,11 +21,13 @@ from compaction.manifests import PlannedObject
 from compaction.planning import MAX_OBJECTS
 from compaction.store import Store, error_code
 from optimization.inventory import inventory
+from reprocessing.draining import TARGETS
 from reprocessing.failed import failed_objects
 from reprocessing.frozen import Copy, copy_of
 from reprocessing.request import Request
 from reprocessing.scope import archive_window, moment, quarantine_days
 from reprocessing.touching import sources_of
+from sensors.quarantine import source_of
 from sensors.reading import Reason
 from sensors.settings import Decoding
 
@@ -170,7 +172,13 @@ class Finder:
         for reason in sorted({*reasons, "mixed"}):
             prefix = f"quarantine/reason={reason}/"
             for item in between(self._s3, self._store.bucket, prefix, prefix + first, prefix + end):
-                yield Found(item.key, item.bytes, item.etag, item.storage_class)
+                if self._is_meant(item.key):
+                    yield Found(item.key, item.bytes, item.etag, item.storage_class)
+
+    def _is_meant(self, key: str) -> bool:
+        """Whether a quarantine object may have lines for a target of the run."""
+        source = source_of(key)
+        return source is None or TARGETS[source] in self._request.targets
 
     def _head(self, key: str) -> dict[str, Any] | None:
         try:

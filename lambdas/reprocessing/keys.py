@@ -53,8 +53,13 @@ def decoded_prefix(run_id: str) -> str:
 
 
 def rejects_key(run_id: str, task_id: str) -> str:
-    """Key of what one decoding task has set aside, until it is published."""
+    """Key of all that one decoding task has rejected."""
     return f"{STAGING_PREFIX}{run_id}/quarantine/{task_id}.jsonl.gz"
+
+
+def new_rejects_key(run_id: str, task_id: str) -> str:
+    """Key of what of it the compaction has not set aside."""
+    return f"{STAGING_PREFIX}{run_id}/quarantine/{task_id}-new.jsonl.gz"
 
 
 def resolved_key(run_id: str, task_id: str) -> str:

@@ -24,7 +24,8 @@ class Plan(msgspec.Struct, frozen=True):
     at, text, None without a table; `objects` and `bytes` are what is decoded, frozen ones included. `waiting` are
     objects that no compaction has committed yet: they go to the hot table alone, compaction does the rest. `missing`
     are objects that rows of the scope name and the archive does not have, `outside` those beyond the hours that the
-    range would let expect; `frozen` are in Glacier and not restored, `deep` those of them in Deep Archive.
+    range would let expect; `frozen` are in Glacier and not restored, `deep` those of them in Deep Archive. `unmarked`:
+    another run has published and not marked yet what it has drained.
     """
 
     run_id: str
@@ -42,6 +43,7 @@ class Plan(msgspec.Struct, frozen=True):
     frozen_bytes: int
     deep: int = 0
     deep_bytes: int = 0
+    unmarked: bool = False
 
 
 class Restoring(msgspec.Struct, frozen=True):
@@ -117,9 +119,10 @@ class DecodeResult(msgspec.Struct, frozen=True):
     """`decoded/<task id>.json`: a line an object, a line a file.
 
     `late` and `ignored_fields` are about the stored readings, as everywhere. `rejects_key` is the object below
-    `staging/` with what was set aside, published as `quarantine_key` once the run is committed; `resolved_key`, of the
-    quarantine as source, has a JSON line `[object key, position]` for each line that decoded to a reading of the scope,
-    those of an object together and in its order.
+    `staging/` with all that was rejected, `new_rejects_key` the one with what of it the compaction has not set aside
+    (the same where nothing is); one of them is published as `quarantine_key` once the run is committed.
+    `resolved_key`, of the quarantine as source, has a JSON line `[object key, position]` for each line that decoded to
+    a reading of the scope, those of an object together and in its order.
     """
 
     run_id: str
@@ -130,6 +133,7 @@ class DecodeResult(msgspec.Struct, frozen=True):
     late: int
     ignored_fields: int
     rejects_key: str | None = None
+    new_rejects_key: str | None = None
     quarantine_key: str | None = None
     resolved_key: str | None = None
 

@@ -23,11 +23,11 @@ from optimization.looking import samples, source
 from optimization.splitting import SAMPLED_ROW_GROUPS, split
 from optimization.surveying import MAX_TASKS
 from reprocessing.grouping import Meeting, Part, Together, new_part, old_part, together
-from reprocessing.keys import committed_key, group_key, merge_plan_key, missing_key
+from reprocessing.keys import committed_key, group_key, merge_plan_key
 from reprocessing.manifests import Committed, Plan
 from reprocessing.merge_manifests import MergeTask
 from reprocessing.request import Request, is_compared, writes_table
-from reprocessing.runs import decoded, plan_by, planned_tasks
+from reprocessing.runs import decoded, missing_objects, plan_by, planned_tasks
 from reprocessing.snapshots import MERGE_ID_PROPERTY, published
 from reprocessing.touching import sources_of, touched
 
@@ -201,5 +201,4 @@ def _taken_up(store: Store, run_id: str) -> Iterable[str]:
     for task in planned_tasks(store, run_id):
         if task.to_table:
             yield from (planned.key for planned in task.objects)
-    for line in store.lines(missing_key(run_id)) or ():
-        yield msgspec.json.decode(line, type=str)
+    yield from missing_objects(store, run_id)

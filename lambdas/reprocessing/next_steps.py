@@ -51,7 +51,8 @@ def _after_looking(report: Report) -> Iterator[Step]:
         yield Step("To have the given rules from now on, write them into the settings of the metrics, and deploy.")
         return
     differs = report.written.rows_replaced or report.written.rows_written
-    if not (differs or report.found.frozen or "hot" in request.targets):
+    to_hot = report.records.for_hot and "hot" in request.targets
+    if not (differs or report.found.frozen or to_hot):
         yield Step("There is nothing to apply: the range is as the rules and the decoder of now make it.")
         return
     gone = lost(readings.before, readings.after, readings.vanished_by)

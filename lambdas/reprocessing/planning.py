@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+from pyiceberg.table import Table
 
 from compaction.age import is_old
-from compaction.lake_table import LakeTable
+from compaction.lake_table import LakeTable, committed
 from compaction.store import Store
 from reprocessing.claims import Claims
 from reprocessing.drafting import PARTS, drafting
@@ -28,7 +29,7 @@ from reprocessing.keys import (
 from reprocessing.manifests import Committed, Execution, Plan
 from reprocessing.request import Request, settles_hot
 from reprocessing.runs import read_plan
-from reprocessing.snapshots import published
+from reprocessing.snapshots import RUN_ID_PROPERTY, published
 from sensors.settings import FunctionSettings
 
 _DRAFT: Final = "draft"  # metadata of the plan
@@ -114,11 +115,17 @@ class Planner(msgspec.Struct, frozen=True):
                 snapshot_id=None if snapshot_id is None else str(snapshot_id),
                 waiting=finder.waiting,
                 missing=len(finder.missing),
+                unmarked=table is not None and self._is_unmarked(table),
                 **draft.counts,
             )
             name = draft.publish(self.store, run_id)
         self.store.write_once(plan_key(run_id), msgspec.json.encode(plan), {_DRAFT: name})
         return self._settled(run_id) or plan
+
+    def _is_unmarked(self, table: Table) -> bool:
+        """Whether a run of the table's history is not done with its commit, which ends with the marks."""
+        runs = committed(table, RUN_ID_PROPERTY)
+        return any(self.store.metadata(committed_key(run.run_id)) is None for run in runs)
 
     def _settled(self, run_id: str) -> Plan | None:
         """The plan that was first, with its files where everybody looks for them; None when there is none."""

@@ -18,14 +18,14 @@ from compaction.store import Store
 from optimization.errors import FilesReplaced
 from optimization.live import entries, live_files, refuse_partitioning
 from reprocessing.causes import causes, lost
-from reprocessing.checking import Merged, verify_decoded, verify_merged
+from reprocessing.checking import Decoded, Merged, verify_decoded, verify_merged
 from reprocessing.errors import FewerReadings
-from reprocessing.keys import committed_key, missing_key, plan_key
+from reprocessing.keys import committed_key, plan_key
 from reprocessing.manifests import Committed, DecodedObject, Plan
 from reprocessing.marks import mark
 from reprocessing.request import publishes
-from reprocessing.runs import decoded, read_plan
-from reprocessing.snapshots import MERGE_ID_PROPERTY, RUN_ID_PROPERTY, published, undone
+from reprocessing.runs import decoded, missing_objects, read_plan
+from reprocessing.snapshots import MERGE_ID_PROPERTY, RUN_ID_PROPERTY, is_first_since, published, undone
 from sensors.times import iso_ms
 
 
@@ -66,14 +66,14 @@ class Publisher:
         plan = read_plan(self._store, run_id)
         publishing = publishes(plan.request)
         merge_id = (publishing and self._published_merge(plan)) or merge_id
-        merged = verify_merged(self._store, plan, merge_id, verify_decoded(self._store, plan), publishes=publishing)
+        found = verify_decoded(self._store, plan)
+        merged = verify_merged(self._store, plan, merge_id, found.staged, publishes=publishing)
         answer = self._answer(plan, merge_id, merged)
         if publishing:
             answer = self._publish(plan, merged, answer)
+            self._publish_rejects(plan, found)  # though nothing else may be new
         if answer.snapshot_id is not None:
-            self._publish_rejects(plan)
-            resolved = (result.resolved_key for _, result in decoded(self._store, plan) if result.resolved_key)
-            mark(self._store, plan.run_id, resolved, "archive")
+            mark(self._store, plan.run_id, found.resolved, "archive")
         self._store.write(committed_key(run_id), msgspec.json.encode(answer))
         return answer
 
@@ -97,8 +97,7 @@ class Publisher:
         )
 
     def _causes(self, plan: Plan, merged: Merged) -> dict[str, int]:
-        missing = map(msgspec.json.Decoder(str).decode, self._store.lines(missing_key(plan.run_id)) or ())
-        return causes(merged.vanished, missing, self._objects(plan))
+        return causes(merged.vanished, missing_objects(self._store, plan.run_id), self._objects(plan))
 
     def _objects(self, plan: Plan) -> Iterator[DecodedObject]:
         for _, result in decoded(self._store, plan):
@@ -141,14 +140,16 @@ class Publisher:
         self._table.replace(table, replaced, paths, _properties(plan, answer))
         return history(table)[0]
 
-    def _publish_rejects(self, plan: Plan) -> None:
-        """Put what was set aside where the quarantine is."""
-        pairs = (
-            (result.rejects_key, result.quarantine_key)
-            for task, result in decoded(self._store, plan)
-            if task.to_table and result.rejects_key and result.quarantine_key
-        )
-        for (source, target), copied in ahead(lambda pair: self._store.copy(*pair), pairs):
+    def _publish_rejects(self, plan: Plan, found: Decoded) -> None:
+        """Put what was set aside where the quarantine is.
+
+        What the compaction has set aside is left out, unless another run may have stored it since that was looked up:
+        this one may have taken the reading out again.
+        """
+        table = commit(f"Run {plan.run_id}", self._table.find, self._sleep)
+        only_new = table is not None and is_first_since(table, plan)
+        rejects = found.new_rejects if only_new else found.rejects
+        for (source, target), copied in ahead(lambda pair: self._store.copy(*pair), rejects):
             if not copied:
                 raise FileMismatch(
                     f"{source}, which becomes {target}, is gone; the run is published all the same. Bring it back, or "

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -13,12 +13,12 @@ from compaction.results import results
 from compaction.store import Store
 from reprocessing.causes import causes
 from reprocessing.changes import Alarms, MetricChange, Series
-from reprocessing.keys import decoded_key, hot_key, merge_plan_key, merged_key, missing_key
+from reprocessing.keys import decoded_key, hot_key, merged_key
 from reprocessing.manifests import DecodedObject, DecodeResult, Plan
 from reprocessing.merge_manifests import HotRefusal, HotResult, MergeResult, MergeTask
 from reprocessing.report import Day, Device, Found, Hot, Others, Readings, Records
 from reprocessing.request import settles_hot
-from reprocessing.runs import planned_tasks
+from reprocessing.runs import merge_tasks, missing_objects, planned_tasks
 from reprocessing.scope import archive_window
 from reprocessing.totals import Totals
 from sensors.settings import Decoding
@@ -27,7 +27,6 @@ NAMED: Final = 100
 """Objects that a report names of those that are missing (the run's `missing.jsonl` has all), or outside its hours."""
 REFUSALS: Final = 100
 """Readings that a report names which the hot table has refused; the results of the tasks have more."""
-Line = TypeVar("Line")
 
 
 class Sums(msgspec.Struct, frozen=True):
@@ -67,7 +66,7 @@ class Results:
         for result in self._merged():
             changes.add(result.changes)
         objects = _Objects(self._hours)
-        missing = self._lines(missing_key(self._plan.run_id), str)
+        missing = missing_objects(self._store, self._plan.run_id)
         vanished_by = causes(changes.vanished_by_source, missing, objects.passed(self._decoded()))
         return Sums(
             found=self._found(objects),
@@ -87,10 +86,7 @@ class Results:
 
     def merge_tasks(self) -> Iterator[MergeTask]:
         """The lines of the merge's plan; none where there was nothing to merge."""
-        return self._lines(merge_plan_key(self._plan.run_id, self._merge_id), MergeTask)
-
-    def _lines(self, key: str, kind: type[Line]) -> Iterator[Line]:
-        return map(msgspec.json.Decoder(kind).decode, self._store.lines(key) or ())
+        return merge_tasks(self._store, self._plan.run_id, self._merge_id)
 
     def _decoded(self) -> Iterator[DecodeResult]:
         run_id = self._plan.run_id
@@ -112,7 +108,7 @@ class Results:
     def _found(self, objects: "_Objects") -> Found:
         """What the plan has found, with the names of some objects that are missing, or beyond its hours."""
         plan = self._plan
-        missing = islice(self._lines(missing_key(plan.run_id), str), NAMED) if plan.missing else ()
+        missing = islice(missing_objects(self._store, plan.run_id), NAMED) if plan.missing else ()
         return Found(
             objects=plan.objects,
             bytes=plan.bytes,
@@ -131,7 +127,7 @@ class Results:
             return None
         run_id = self._plan.run_id
         what = f"The hot table's part of run {run_id}"
-        tasks = self._lines(merge_plan_key(run_id, merge_id), MergeTask)
+        tasks = merge_tasks(self._store, run_id, merge_id)
         sums = Counter(written=0, unchanged=0, newer=0, expired=0, refused=0)
         refusals: list[HotRefusal] = []
         for task, result in results(self._store, what, tasks, lambda one: hot_key(run_id, merge_id, one), HotResult):

@@ -10,7 +10,7 @@ from compaction.results import results
 from compaction.store import Store
 from compaction.verification import check_own
 from reprocessing.errors import RulesChanged
-from reprocessing.keys import decoded_key, executions_prefix, plan_key, tasks_key
+from reprocessing.keys import decoded_key, executions_prefix, merge_plan_key, missing_key, plan_key, tasks_key
 from reprocessing.manifests import DecodeResult, DecodeTask, Execution, Plan
 from reprocessing.merge_manifests import MergeGroup, MergeTask
 
@@ -52,6 +52,16 @@ def executions_of(store: Store, run_id: str) -> tuple[str, ...]:
 def planned_tasks(store: Store, run_id: str) -> Iterator[DecodeTask]:
     """The decoding tasks of a run; none if it has nothing to decode."""
     return map(msgspec.json.Decoder(DecodeTask).decode, store.lines(tasks_key(run_id)) or ())
+
+
+def missing_objects(store: Store, run_id: str) -> Iterator[str]:
+    """The keys of objects that rows of a run's scope name and the archive does not have."""
+    return map(msgspec.json.Decoder(str).decode, store.lines(missing_key(run_id)) or ())
+
+
+def merge_tasks(store: Store, run_id: str, merge_id: str) -> Iterator[MergeTask]:
+    """The tasks of a merge; none where there was nothing to merge."""
+    return map(msgspec.json.Decoder(MergeTask).decode, store.lines(merge_plan_key(run_id, merge_id)) or ())
 
 
 def decoded(store: Store, plan: Plan) -> Iterator[tuple[DecodeTask, DecodeResult]]:

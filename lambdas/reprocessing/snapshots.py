@@ -7,6 +7,7 @@ from pyiceberg.table import Table
 
 from compaction.lake_table import history
 from compaction.runs import Snapshot
+from reprocessing.manifests import Plan
 
 RUN_ID_PROPERTY = "sensorkeep.reprocess-run-id"
 """Of a snapshot's summary: the run whose readings it has published."""
@@ -24,6 +25,16 @@ def published(table: Table, run_id: str) -> Snapshot | None:
 def undone(table: Table, run_id: str) -> Snapshot | None:
     """The snapshot with which a run was undone, None when it was not, or was published again since."""
     return _last_word(table, run_id, UNDO_PROPERTY)
+
+
+def is_first_since(table: Table, plan: Plan) -> bool:
+    """Whether no other run has published since this one was planned; not if the history does not go back as far."""
+    for one in history(table):
+        if str(one.snapshot_id) == plan.snapshot_id:
+            return True
+        if one.summary.get(RUN_ID_PROPERTY, plan.run_id) != plan.run_id:
+            return False
+    return False
 
 
 def _last_word(table: Table, run_id: str, name: str) -> Snapshot | None:

@@ -3,7 +3,7 @@
 import binascii
 import zlib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final, Literal
 
 import msgspec
@@ -17,6 +17,13 @@ GZIP_WINDOW: Final = (
 GZIP_LEVEL: Final = 6
 
 Source = Literal["stream", "archive"]
+Writer = Literal["stream", "compact", "reprocess"]
+"""Who has written an object, which its name begins with: real time, or a run of one of these machines."""
+
+REASONS: Final = tuple(sorted({*(reason.value for reason in Reason), "mixed"}))
+"""What an object may be of: one reason, or several."""
+
+_SOURCES: Final[dict[str, Source]] = {"stream": "stream", "compact": "archive", "reprocess": "archive"}
 
 
 class QuarantineLine(msgspec.Struct, frozen=True):
@@ -47,13 +54,23 @@ def pack(lines: Iterable[bytes]) -> bytes:
     return zlib.compress(b"".join(lines), GZIP_LEVEL, GZIP_WINDOW)
 
 
-def key(rejections: Iterable[Rejection], name: str) -> str:
-    """The object's key: by the common reason or `mixed`, and the UTC day of arrival of the first line.
+def key(rejections: Iterable[Rejection], writer: Writer, name: str) -> str:
+    """The object's key: by the common reason or `mixed`, and the UTC day of arrival of the first rejection.
 
-    `name` is the writer's: deterministic, so that a retry overwrites what it wrote before.
+    `name` is deterministic, so that a retry overwrites what it wrote before.
     """
     held = list(rejections)
     reasons = {rejection.reason.value for rejection in held}
     reason = reasons.pop() if len(reasons) == 1 else "mixed"
-    day = datetime.fromtimestamp(held[0].received_at_ms // 1000, UTC)
-    return f"quarantine/reason={reason}/year={day:%Y}/month={day:%m}/day={day:%d}/{name}.jsonl.gz"
+    day = datetime.fromtimestamp(held[0].received_at_ms // 1000, UTC).date()
+    return f"{prefix(reason, day, writer)}{name}.jsonl.gz"
+
+
+def source_of(key: str) -> Source | None:
+    """Where all lines of an object come from, as its name says; None when that begins with no Writer."""
+    return _SOURCES.get(key.rpartition("/")[2].partition("-")[0])
+
+
+def prefix(reason: str, day: date, writer: Writer) -> str:
+    """What the keys begin with of all that a writer has set aside on a day for one of the REASONS."""
+    return f"quarantine/reason={reason}/year={day:%Y}/month={day:%m}/day={day:%d}/{writer}-"

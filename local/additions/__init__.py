@@ -4,6 +4,7 @@ from local.additions import acting_roles, authorization, map_results, restore_st
 from local.additions.athena import callers, queries
 from local.additions.cloudformation import (
     iot_logging,
+    layer_versions,
     lifecycle,
     named_queries,
     names,
@@ -16,7 +17,7 @@ from local.additions.cloudformation import (
 )
 from local.additions.cloudwatch import alarms, composite_alarms, embedded_metrics
 from local.additions.delivery import firehose, iot_actions, notifications, retention, rule_sql
-from local.additions.functions import function_errors, kinesis_poller, layers, preloading, warm_workers
+from local.additions.functions import function_errors, kept_layers, kinesis_poller, layers, preloading, warm_workers
 from local.additions.secrets_manager import rotation, secret_versions
 
 EVENT_SOURCE_STOP_S = 8.0  # of local.process.STOP_TIMEOUT_S; an invocation that takes longer is made again
@@ -34,6 +35,8 @@ class Additions:
         composite_alarms.install()
         embedded_metrics.install()
         function_errors.install()
+        kept_layers.install()
+        layer_versions.install()
         preloading.install()
         layers.install()
         lifecycle.install()

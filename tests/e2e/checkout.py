@@ -28,7 +28,7 @@ def make(folder: Path) -> Path:
     (Path(sys.prefix) / "ready").touch()
     (copy / ".venv").symlink_to(sys.prefix)
     (copy / "build").mkdir()
-    if (process.ROOT / "build" / ".cache").is_dir():  # the packages of the zips, which other tests have installed
+    if (process.ROOT / "build" / ".cache").is_dir():  # the layers, which other tests have built
         (copy / "build" / ".cache").symlink_to(process.ROOT / "build" / ".cache")
     _record(folder / "data" / "skab" / "valve1")
     return copy

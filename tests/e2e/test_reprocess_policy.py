@@ -124,6 +124,9 @@ def test_a_person_with_the_policy_reprocesses_with_the_command_line_and_looks_at
     assert (shown["machine"], shown["status"]) == ("reprocess", "SUCCEEDED")
     assert shown["report"]["readings"] == tried["readings"]
     assert shown["ledger"]["by"] == person.client("sts").get_caller_identity()["Arn"]
+    assert ops(capsys, "reprocess", "--undo", tried["run_id"])["error"].startswith(
+        f"--undo: {tried['run_id']} was a dry"
+    )
     hidden = "There is no run nobody that you may see. Those of compact and optimize you may not."
     assert ops(capsys, "runs", "nobody") == {"error": hidden}
 

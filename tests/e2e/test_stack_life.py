@@ -1,6 +1,7 @@
 """A stack's life: created, changed, rolled back, deleted, with another environment of the same system beside it."""
 
 import contextlib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ import pytest
 from botocore.exceptions import ClientError
 from troposphere import Template, cloudwatch
 
+import build
 from config import settings as config
 from config.settings import Settings
 from local import deploy as deployment
 from local import process
 from templates import monitoring, root
+from templates.shared.layers import layer_of
+from templates.shared.packages import Target, write_layer
 from tests.changed import changed
 from tests.e2e.change_sets import change_set, changes, endangered
 from tests.e2e.resources import eventually
@@ -62,6 +66,33 @@ def a_broken_template() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(root.STACKS, "monitoring", with_a_broken_alarm)
         yield
+
+
+@contextlib.contextmanager
+def another_package() -> Iterator[None]:
+    """The layer of the function that stores readings has a module more."""
+    lock = layer_of("process_readings").lock
+
+    def with_a_module(given: Path, target: Target, cache: Path, out: Path) -> int:
+        unzipped_bytes = write_layer(given, target, cache, out)
+        if given.read_bytes() == lock.read_bytes():
+            content = out.read_bytes()
+            out.unlink()  # it is a link to what the cache keeps
+            out.write_bytes(content)
+            with zipfile.ZipFile(out, "a") as archive:
+                archive.writestr("python/another.py", "")
+        return unzipped_bytes
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(build, "write_layer", with_a_module)
+        yield
+
+
+def packages(system: System) -> str:
+    """What tells the layer's content from any other."""
+    (layer,) = system.function()["Layers"]
+    found = system.client("lambda").get_layer_version_by_arn(Arn=layer["Arn"])
+    return str(found["Content"]["CodeSha256"])
 
 
 OTHER_SETTINGS: dict[str, dict[str, Any]] = {
@@ -130,17 +161,18 @@ def test_the_change_set_tells_when_something_that_holds_data_would_be_replaced(
 
 def test_a_failed_update_names_the_resource_and_goes_back_to_a_working_system(system: System, deploy: Deploy) -> None:
     cloudformation, stack = system.client("cloudformation"), system.settings.stack_name
-    outputs, function = deployment.outputs(cloudformation, stack), system.function()
+    outputs, function, held = deployment.outputs(cloudformation, stack), system.function(), packages(system)
     other = changed(
         system.settings, log_level="DEBUG", realtime={"function": {"memory_mb": 1024}}, metrics={"vibration": None}
     )
 
-    with a_broken_template(), pytest.raises(deployment.DeployError, match=REFUSED):
+    with a_broken_template(), another_package(), pytest.raises(deployment.DeployError, match=REFUSED):
         deploy(other)
 
     assert deployment.status(cloudformation, stack) == "UPDATE_ROLLBACK_COMPLETE"
     assert deployment.outputs(cloudformation, stack) == outputs
     assert eventually(lambda: system.function() == function)  # Lambda takes a moment to be active again
+    assert packages(system) == held
     assert system.stores_a_reading()
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 import pytest
 
-from local.additions.cloudformation import nested_change_sets, tags
+from local.additions.cloudformation import layer_versions, nested_change_sets, tags
 from local.additions.functions import warm_workers
 
 FUNCTIONS = {
@@ -110,6 +110,7 @@ FUNCTIONS = {
     "services.lambda_svc._emit_lambda_logs": "(func, request_id, log_text, error, duration_ms, log_source)",
     "services.lambda_svc._execute_function_with_config_scope": "(func, event)",
     "services.lambda_svc._execution_record_for_config": "(func, config)",
+    "services.lambda_svc._externalize_code_zip": "(func, referenced)",
     "services.lambda_svc._get_func_record_for_ref": "(function_ref)",
     "services.lambda_svc._resolve_layer_zip": "(attachment)",
     "services.lambda_svc._route_async_failure": "(target_arn, func_name, event, result)",
@@ -118,8 +119,12 @@ FUNCTIONS = {
     "services.lambda_svc._execute_function": "(func, event)",
     "services.lambda_svc._execute_function_warm": "(func, event, request_id)",
     "services.lambda_svc._get_func_record_for_qualifier": "(name, qualifier)",
+    "services.lambda_svc._internalize_code_zip": "(func, blobs)",
     "services.lambda_svc._iter_all_esms": "()",
+    "services.lambda_svc._layer_arn": "(name)",
     "services.lambda_svc._poll_kinesis": "()",
+    "services.lambda_svc.get_state": "()",
+    "services.lambda_svc.load_persisted_state": "(data)",
     "services.lambda_svc._vpc_config_with_id": "(request_config)",
     "services.s3._delete_bucket_lifecycle": "(name)",
     "services.s3._dispatch": "(method, bucket, key, headers, body, query_params)",
@@ -184,6 +189,7 @@ STORES = {
     "services.kinesis._streams": "get_scoped",
     "services.lambda_svc._esms": "get",
     "services.lambda_svc._functions": "get",
+    "services.lambda_svc._layers": "get",
     "services.kms._aliases": "__contains__",
     "services.lambda_svc._kinesis_positions": "set_scoped",
     "services.s3._bucket_tags": "setdefault",
@@ -262,6 +268,12 @@ def test_a_resource_type_has_the_handlers_that_we_give() -> None:
         "AWS::S3::Bucket",
     ):
         assert {"create", "update", "delete"} <= set(provisioners._RESOURCE_HANDLERS[kind])
+
+
+def test_a_version_of_a_layer_is_made_and_deleted_and_never_changed() -> None:
+    from ministack.services.cloudformation import provisioners
+
+    assert set(provisioners._RESOURCE_HANDLERS[layer_versions.TYPE]) == {"create", "delete"}
 
 
 @pytest.mark.parametrize(

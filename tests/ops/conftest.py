@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lake import Lake
-from tests.lambdas.compaction.conftest import lake, memory_lake
+from tests.lambdas.conftest import lake, memory_lake
 from tests.ops.answering import lake_with_runs
 from tests.ops.deployment import Deployment, deployed
 

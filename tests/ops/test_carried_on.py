@@ -5,60 +5,60 @@ import json
 import pytest
 
 from ops.__main__ import main
+from ops.reprocess_runs import successor
 from ops.stack import find
 from reprocessing.keys import execution_key
 from tests.lake import Lake, client
-from tests.ops.deployment import ended
-
-INPUTS = {"SUCCEEDED": {"mode": "dry_run"}, "FAILED": {"mode": "apply"}, "ABORTED": {"wait_s": 600}}
-"""Of executions of the run `first`, by how they end."""
+from tests.ops.stacks import MACHINE_ARN, stack_of
 
 
-def execute(lake: Lake, **statuses: str) -> None:
-    """Executions of the run `first` that begin one after the other and end with these statuses."""
-    states, machine = client("stepfunctions"), find(None).outputs["ReprocessStateMachineArn"]
-    for hour, (name, status) in enumerate(statuses.items()):
-        asked = json.dumps(INPUTS[status])
-        arn = states.start_execution(stateMachineArn=machine, name=name, input=asked)["executionArn"]
-        if status == "ABORTED":
-            states.stop_execution(executionArn=arn)
-        assert ended(arn)["status"] == status
+def enter(lake: Lake, *names: str) -> None:
+    """Executions of the run `first`, that have begun one after the other."""
+    for hour, name in enumerate(names):
         began = {"name": name, "started_at": f"2026-11-21T{hour:02}:00:00.000Z"}
         lake.store.write(execution_key("first", name), json.dumps(began).encode())
 
 
 @pytest.mark.parametrize(
-    ("later", "carrier"),
-    [({"second": "SUCCEEDED"}, "second"), ({"second": "SUCCEEDED", "third": "ABORTED"}, "second")],
+    ("statuses", "followed", "shown"),
+    [
+        ({"first": "ABORTED", "b": "SUCCEEDED"}, "first", "b"),
+        ({"first": "ABORTED", "b": "RUNNING"}, "first", "b"),
+        ({"first": "FAILED", "b": "ABORTED", "c": "FAILED"}, "first", "c"),
+        ({"first": "ABORTED", "b": "SUCCEEDED", "c": "ABORTED"}, "first", "b"),
+        ({"first": "SUCCEEDED", "b": "ABORTED"}, "b", "b"),
+        ({"first": "SUCCEEDED", "b": "SUCCEEDED"}, "first", "first"),
+        ({"first": "ABORTED", "b": "TIMED_OUT", "c": "SUCCEEDED"}, "b", "c"),
+    ],
 )
-def test_an_execution_that_was_stopped_shows_the_outcome_of_the_one_that_carried_its_run_on(
-    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str], later: dict[str, str], carrier: str
+def test_of_an_execution_that_did_not_end_well_the_last_later_one_that_did_is_shown(
+    memory_lake: Lake, statuses: dict[str, str], followed: str, shown: str
 ) -> None:
-    execute(lake_with_runs, first="ABORTED", **later)
+    enter(memory_lake, *statuses)
+
+    assert successor(stack_of(memory_lake, "first", **statuses), MACHINE_ARN, followed) == shown
+
+
+def test_an_execution_that_ended_before_it_had_a_run_is_shown_itself(memory_lake: Lake) -> None:
+    enter(memory_lake, "first")
+
+    assert successor(stack_of(memory_lake, "held", held="FAILED"), MACHINE_ARN, "held") == "held"
+
+
+def test_whoever_follows_an_execution_that_was_stopped_is_told_who_has_carried_its_run_on_and_its_outcome(
+    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states, machine = client("stepfunctions"), find(None).outputs["ReprocessStateMachineArn"]
+    waits = json.dumps({"wait_s": 600})
+    arn = states.start_execution(stateMachineArn=machine, name="first", input=waits)["executionArn"]
+    states.stop_execution(executionArn=arn)
+    assert main(["reprocess", "--from", "2026-03-01", "--json"]) == 0
+    second = json.loads(capsys.readouterr().out)["execution"]
+    enter(lake_with_runs, "first", second)
 
     assert main(["reprocess", "--follow", "first", "--json"]) == 0
 
     printed = capsys.readouterr()
-    assert f"first ended before its run did, which {carrier} has carried on" in printed.err
+    assert f"first ended before its run did, which {second} has carried on" in printed.err
     answer = json.loads(printed.out)
-    assert (answer["execution"], answer["outcome"]) == (carrier, "applied")
-
-
-def test_the_failure_of_the_one_that_carried_it_on_is_told(
-    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str]
-) -> None:
-    execute(lake_with_runs, first="ABORTED", second="FAILED")
-
-    assert main(["reprocess", "--follow", "first"]) == 1
-
-    assert "The run second failed. FewerReadings: 3 readings would be gone." in capsys.readouterr().err
-
-
-def test_an_execution_whose_run_nobody_has_carried_on_is_told_as_it_ended(
-    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str]
-) -> None:
-    execute(lake_with_runs, zeroth="SUCCEEDED", first="ABORTED")
-
-    assert main(["reprocess", "--follow", "first"]) == 1
-
-    assert "The run first was stopped." in capsys.readouterr().err
+    assert (answer["execution"], answer["outcome"]) == (second, "applied")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops import executions
+from ops import asking, executions
 from ops.errors import OpsError
 from ops.executions import Progress, Tasks
 
@@ -58,7 +58,7 @@ def failure(states: States, error: str = "", sentence: str = "") -> str:
     if error:
         states.execution |= {"error": error, "cause": json.dumps({"errorMessage": sentence})}
     command = "python -m ops compact --follow"
-    return str(executions.failure(states, ARN, command, f"{command} the-run"))
+    return str(executions.failure(states, ARN, lambda: command, f"{command} the-run"))
 
 
 def test_a_status_that_is_not_known_is_not_taken_for_still_running() -> None:
@@ -67,12 +67,12 @@ def test_a_status_that_is_not_known_is_not_taken_for_still_running() -> None:
 
 
 def test_a_run_that_there_is_not_is_said_to_be_none() -> None:
-    with pytest.raises(OpsError, match=r"no run other\. The last ones: python -m ops runs"):
+    with pytest.raises(OpsError, match=r"no run other of compact\. The last ones: python -m ops runs"):
         executions.describe(States(), "arn:aws:states:eu-central-1:1:execution:compact:other")
 
 
 def test_a_name_that_is_almost_one_is_answered_with_that() -> None:
-    with pytest.raises(OpsError, match=r"no run the-rum\. Did you mean the-run\?"):
+    with pytest.raises(OpsError, match=r"no run the-rum of compact\. Did you mean the-run\?"):
         executions.describe(States(), "arn:aws:states:eu-central-1:1:execution:compact:the-rum")
 
 
@@ -102,6 +102,15 @@ def test_a_failure_says_error_sentence_and_what_to_do() -> None:
     assert failure(States(), "InvalidInput", "from: no time") == (
         "The run the-run failed. InvalidInput: from: no time\nCorrect the input as the message says."
     )
+
+
+def test_an_input_that_no_options_stand_for_is_told_as_refused_too() -> None:
+    states = States()
+    states.execution |= {"error": "InvalidInput", "cause": "restore: not an object"}
+
+    told = executions.failure(states, ARN, lambda: asking.options_of({"restore": "Bulk"})[0], "")
+
+    assert "InvalidInput: restore: not an object" in str(told)
 
 
 def test_failed_tasks_are_named_with_error_and_sentence_and_lead_to_the_advice() -> None:

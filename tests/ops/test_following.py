@@ -61,7 +61,7 @@ def test_a_narrow_terminal_shows_it_too(width: int) -> None:
 class Interrupted:
     """A client that somebody interrupts, at the first look."""
 
-    exceptions = SimpleNamespace(ExecutionDoesNotExist=KeyError)
+    exceptions = SimpleNamespace(ExecutionDoesNotExist=KeyError, InvalidArn=ValueError)
 
     def describe_execution(self, **_: str) -> Any:
         raise KeyboardInterrupt

@@ -72,7 +72,8 @@ def test_people_are_told_what_has_changed_where_the_report_is_and_how_to_take_it
         "24 items written, 2,300 already right, 1 newer there, 65 past their time",
         "4 objects, 9.0 kB, up to 12 h 0 min, about $0.0011; 1 cannot be restored by this tier",
         "about $0.0123",
-        "The report is s3://processed/runs/reprocess/first/report.html  To open it:  python -m ops reprocess --follow ",
+        "The report is s3://processed/runs/reprocess/first/report.html\n",
+        "To open it:  python -m ops reprocess --follow manual-",
         "To take it back:  python -m ops reprocess --undo first",
     ):
         assert text in told
@@ -86,7 +87,7 @@ def test_nothing_that_is_to_be_copied_is_cut_off_in_a_narrow_window(
     assert main(shlex.split(RANGE)) == 0
 
     told = capsys.readouterr().out
-    assert f"The report is {ANSWER['page']}  " in told
+    assert f"The report is {ANSWER['page']}\n" in told
     assert "…" not in told
 
 
@@ -103,19 +104,34 @@ def test_a_refused_run_names_the_error_the_report_and_the_same_command_again(
 
 
 @pytest.mark.parametrize(
-    ("changed", "so"),
-    [(10, "Nothing was changed. To do it:"), (0, "No reading of the table would change. To do it nonetheless:")],
+    ("rows", "so"),
+    [(10, "Nothing was changed. To do it:"), (0, "No row of the table would change. To do it nonetheless:")],
 )
 def test_a_dry_run_ends_with_whether_it_is_worth_to_be_applied(
-    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str], changed: int, so: str
+    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str], rows: int, so: str
 ) -> None:
-    readings = REPORT["readings"] | {"changed": changed, "added": 0, "vanished": 0}
-    report = REPORT | {"mode": "dry_run", "outcome": "looked", "readings": readings}
+    written = {"rows_replaced": rows, "rows_written": rows, "files_replaced": 0, "files_written": 0}
+    report = REPORT | {"mode": "dry_run", "outcome": "looked", "written": written}
     lake_with_runs.store.write(report_key("first"), json.dumps(report).encode())
 
     assert main(shlex.split(RANGE)) == 0
 
     assert f"{so}  python -m ops {RANGE} --apply --note WHY\n" in capsys.readouterr().out
+
+
+def test_a_dry_run_that_has_found_no_reading_offers_nothing_to_apply(
+    lake_with_runs: Lake, capsys: pytest.CaptureFixture[str]
+) -> None:
+    none = {part: dict.fromkeys(REPORT[part], 0) for part in ("readings", "records", "found")}
+    none["readings"]["vanished_by"] = none["records"]["by_reason"] = {}
+    report = REPORT | none | {"mode": "dry_run", "outcome": "looked"}
+    lake_with_runs.store.write(report_key("first"), json.dumps(report).encode())
+
+    assert main(shlex.split(RANGE)) == 0
+
+    told = capsys.readouterr().out
+    assert "There is nothing to apply: no reading is of this range and these devices." in told
+    assert "--apply" not in told
 
 
 def test_an_unknown_option_is_answered_with_those_of_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,3 +58,14 @@ def test_without_a_region_the_variable_to_set_is_said(lake: Lake, monkeypatch: p
 
     with pytest.raises(OpsError, match="Set AWS_REGION"):
         stack.find(None)
+
+
+def test_without_credentials_how_to_have_some_is_said(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, "/nonexistent")
+
+    with pytest.raises(OpsError, match=r"no AWS credentials\. Set AWS_PROFILE"):
+        stack.find(None)

@@ -132,7 +132,7 @@ def _fill(lake: Lake) -> None:
             key = f"{folder}{name}-{number:08x}-0000-0000-0000-000000000000.gz"
             archive[key] = Stored(igzip.compress(record, 0), {}, lake.s3.now)
     for key in itertools.islice(archive, FROZEN):
-        lake.s3.freeze(key)
+        lake.s3.freeze(lake.raw, key)
     lake.s3.takes = dates.timedelta(seconds=WAIT_S["Standard"] * (MOST_LOOKS - 1))
     lake.s3.page = 1_000
     Ledger(lake.store).record("earlier", 1, [Task("00000", tuple(PlannedObject(key, 1, "") for key in archive))])

@@ -1,6 +1,5 @@
 """The zips of functions and layers: what is in them, and that it is enough."""
 
-import functools
 import json
 import os
 import re
@@ -8,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -48,17 +46,21 @@ def local(tmp_path_factory) -> build.Built:
 
 
 @pytest.fixture(scope="module")
-def opt(local, tmp_path_factory) -> Callable[[str], Path]:
-    """What a function finds in its layer, unpacked once for all functions that have the layer."""
-
-    @functools.cache
-    def unpacked(layer: str) -> Path:
-        folder = tmp_path_factory.mktemp("opt")
+def opt(local, tmp_path_factory) -> dict[str, Path]:
+    """Each layer unpacked, as functions find it; what is equal in several is one file."""
+    top, known, found = tmp_path_factory.mktemp("opt"), {}, {}
+    for layer in LAYERS:
+        found[layer] = top / layer / "python"
         with zipfile.ZipFile(local.directory / layer) as archive:
-            archive.extractall(folder)
-        return folder / "python"
-
-    return lambda function: unpacked(layer_of(function).file)
+            for entry in archive.infolist():
+                target = top / layer / entry.filename
+                first = known.setdefault((entry.filename, entry.CRC), target)
+                if first is target:
+                    archive.extract(entry, top / layer)
+                else:
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.hardlink_to(first)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def runtime(tmp_path_factory) -> Path:
 
 def run_alone(code: str, *folders: Path) -> subprocess.CompletedProcess[str]:
     """Run code in an interpreter that has the standard library and these folders."""
-    start = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]!r}; {code}"
+    start = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]!r}\n{code}"
     environ = {"AWS_REGION": "eu-central-1", "PATH": os.environ["PATH"]}
     command = [sys.executable, "-I", "-S", "-c", start]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
@@ -87,14 +89,30 @@ def test_the_clean_interpreter_is_clean(runtime):
         assert "ModuleNotFoundError" in run_alone(f"import {package}", runtime).stderr
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_handler_needs_its_zip_its_layer_and_the_runtime_only(local, opt, runtime, tmp_path, function):
-    with zipfile.ZipFile(local.directory / f"{function}.zip") as archive:
-        archive.extractall(tmp_path)
+IMPORT_EACH = """
+import importlib, sys
+from pathlib import Path
+for function, folder in {folders!r}.items():
+    sys.path.insert(0, folder)
+    assert callable(importlib.import_module(f"{{function}}.handler").handle), function
+    sys.path.remove(folder)
+    own = {{path.stem for path in Path(folder).iterdir()}}
+    for name in [name for name in sys.modules if name.partition(".")[0] in own]:
+        del sys.modules[name]
+"""
+"""One interpreter for all, since it is the packages that take long to load; no handler sees what another's zip has."""
 
-    code = f"from {function}.handler import handle; assert callable(handle)"
-    result = run_alone(code, tmp_path, opt(function), runtime)
 
+@pytest.mark.parametrize("layer", LAYERS)
+def test_handlers_need_their_own_zip_their_layer_and_the_runtime_only(local, opt, runtime, tmp_path, layer):
+    folders = {name: str(tmp_path / name) for name in FUNCTIONS if layer_of(name).file == layer}
+    for name, folder in folders.items():
+        with zipfile.ZipFile(local.directory / f"{name}.zip") as archive:
+            archive.extractall(folder)
+
+    result = run_alone(IMPORT_EACH.format(folders=folders), opt[layer], runtime)
+
+    assert folders
     assert result.returncode == 0, result.stderr
 
 
@@ -168,13 +186,22 @@ def test_the_layers_of_the_deployed_runtime_hold_its_machine_code(built):
     assert all(".cpython-313-aarch64-linux-gnu.so" in name for name in compiled)
 
 
-@pytest.mark.parametrize("layer", LAYERS)
-def test_compiled_modules_find_every_library_they_link_in_the_layer_or_the_system(with_all_functions, layer):
-    with zipfile.ZipFile(with_all_functions.directory / layer) as archive:
-        compiled = [name for name in archive.namelist() if re.search(r"\.so(\.\d+)*$", name)]
-        needed = {library: name for name in compiled for library in linked(archive.read(name))}
+@pytest.fixture(scope="module")
+def links() -> dict[tuple[str, int], list[str]]:
+    """What the libraries link that were looked at, by name and checksum: most are in several layers."""
+    return {}
 
-    there = {Path(name).name for name in compiled} | OF_THE_SYSTEM
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_compiled_modules_find_every_library_they_link_in_the_layer_or_the_system(with_all_functions, links, layer):
+    with zipfile.ZipFile(with_all_functions.directory / layer) as archive:
+        compiled = [entry for entry in archive.infolist() if re.search(r"\.so(\.\d+)*$", entry.filename)]
+        for entry in compiled:
+            if (entry.filename, entry.CRC) not in links:
+                links[entry.filename, entry.CRC] = linked(archive.read(entry))
+    needed = {library: entry.filename for entry in compiled for library in links[entry.filename, entry.CRC]}
+
+    there = {Path(entry.filename).name for entry in compiled} | OF_THE_SYSTEM
     assert compiled
     assert {library: name for library, name in needed.items() if library not in there} == {}
 

@@ -41,7 +41,7 @@ def install() -> None:
             finish(physical_id, properties)
 
     def update_or_revert(physical_id: str, old: Properties, new: Properties, parent: str) -> tuple[str, Properties]:
-        reverting = _kept.get() is not BY_DELETION
+        reverting = is_rolling_back()
         if reverting:
             _let_go_of_the_new(_stack(physical_id))
         answer: tuple[str, Properties] = update(physical_id, old, new, parent)
@@ -61,6 +61,11 @@ def install() -> None:
 
     nested.update(update=update_or_revert, delete=delete)
     stacks._roll_back_operation = handlers._roll_back_operation = roll_back_nested
+
+
+def is_rolling_back() -> bool:
+    """Whether what happens is part of a rollback."""
+    return _kept.get() is not BY_DELETION
 
 
 def _stack(physical_id: str) -> Stack:

@@ -33,10 +33,7 @@ REPROCESSING_SELDOM = {
         ("UndoReprocessRole", "s3:DeleteObject", "/ledger/quarantine/"),
     ),
     "the table of a test is there, since rows of it are replaced": (("CommitReprocessRole", "glue:CreateTable", ""),),
-    "no value and no alarm of a test is another after it": (
-        ("ReportReprocessRole", "s3:GetObject", "/staging/"),
-        ("ReportReprocessRole", "sns:Publish", ""),
-    ),
+    "no alarm of a test is another after it": (("ReportReprocessRole", "sns:Publish", ""),),
 }
 """By the reason: what a run of these tests has no use for."""
 

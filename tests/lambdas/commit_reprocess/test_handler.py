@@ -2,7 +2,6 @@
 
 import pytest
 
-import environment
 from commit_reprocess import handler
 from tests.lake import AT, Lake, reading
 from tests.lambdas.reprocessing.harness import STARTED_AT, Reprocessing
@@ -10,14 +9,10 @@ from undo_reprocess import handler as undo_handler
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    monkeypatch.setenv("LAKE_DATABASE", lake.database)
-    environment.settings.cache_clear()
-    lake.put("a", [reading("pump-1"), reading("pump-2", at=AT + 1)])
-    lake.run("a")
-    return lake
+def configured(deployed: Lake) -> Lake:
+    deployed.put("a", [reading("pump-1"), reading("pump-2", at=AT + 1)])
+    deployed.run("a")
+    return deployed
 
 
 def arn(name: str) -> str:

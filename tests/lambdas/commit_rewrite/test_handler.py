@@ -2,7 +2,6 @@
 
 import pytest
 
-import environment
 from commit_rewrite import handler
 from optimization.errors import FilesReplaced
 from tests.lake import AT, Lake, reading
@@ -10,18 +9,14 @@ from tests.lambdas.optimization import by_hand
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    monkeypatch.setenv("LAKE_DATABASE", lake.database)
-    environment.settings.cache_clear()
+def configured(deployed: Lake) -> Lake:
     for name in ("a", "b"):
-        lake.put(name, [reading("pump-1"), reading(f"pump-{name}", at=AT + 1)])
-        lake.run(name)
+        deployed.put(name, [reading("pump-1"), reading(f"pump-{name}", at=AT + 1)])
+        deployed.run(name)
     for run_id in ("run", "other"):
-        by_hand.plan(lake, run_id)
-        by_hand.write(lake, run_id)
-    return lake
+        by_hand.plan(deployed, run_id)
+        by_hand.write(deployed, run_id)
+    return deployed
 
 
 def test_the_function_answers_what_it_has_replaced_and_the_same_again(configured: Lake, context: object) -> None:

@@ -12,7 +12,6 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.transforms import DayTransform, HourTransform
 
-import environment
 from commit_table import handler
 from compaction import errors
 from compaction.lake_table import LakeTable
@@ -408,16 +407,9 @@ def test_another_partitioning_holds_from_the_next_run_on(lake: Lake, before: str
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("RAW_BUCKET", lake.raw)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    monkeypatch.setenv("LAKE_DATABASE", lake.database)
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sensors")
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "lake")
-    environment.settings.cache_clear()
-    prepared(lake)
-    return lake
+def configured(deployed: Lake) -> Lake:
+    prepared(deployed)
+    return deployed
 
 
 def emitted(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -78,7 +78,7 @@ def fill_with_rejects(folder: Path) -> None:
     (folder / "quarantine.jsonl.gz").symlink_to("/dev/full")
     rejects = Rejects(folder)
     rejects.add(Rejection(Reason.NOT_JSON, "", 0), b"", "")
-    rejects.complete("")
+    rejects.complete("compact", "")
 
 
 @pytest.mark.parametrize("fill", [fill_with_rows, fill_with_rejects])

@@ -1,7 +1,6 @@
 """The function `decode_objects`, on the embedded AWS."""
 
 import msgspec
-import pytest
 
 import environment
 from compaction.archive import objects
@@ -15,18 +14,12 @@ from tests.lake import AT, NOW, Lake, reading
 from tests.lambdas.reprocessing import decodes
 
 
-def test_the_function_takes_a_line_of_the_plan_and_answers_counts(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str, context: object
-) -> None:
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("RAW_BUCKET", lake.raw)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    environment.settings.cache_clear()
+def test_the_function_takes_a_line_of_the_plan_and_answers_counts(deployed: Lake, context: object) -> None:
     handler._decoder.cache_clear()
-    lake.put("a", [reading(), reading(), reading(at=AT + 1), b"x"])
+    deployed.put("a", [reading(), reading(), reading(at=AT + 1), b"x"])
     rules = fingerprint(environment.settings())
-    decodes.planned(lake, decodes.request(Scope(AT * 1000, AT * 1000 + 1)), rules=rules)
-    task = DecodeTask("00000", tuple(objects(lake.s3, lake.raw, Window(None, NOW))))
+    decodes.planned(deployed, decodes.request(Scope(AT * 1000, AT * 1000 + 1)), rules=rules)
+    task = DecodeTask("00000", tuple(objects(deployed.s3, deployed.raw, Window(None, NOW))))
 
     answer = handler.handle({"run_id": "run", "task": msgspec.to_builtins(task)}, context)
 
@@ -39,5 +32,5 @@ def test_the_function_takes_a_line_of_the_plan_and_answers_counts(
         "outside": 1,
         "files": 1,
     }
-    result = msgspec.json.decode(lake.store.read(decoded_key("run", "00000")) or b"", type=DecodeResult)
-    assert (result.rules, len(decodes.staged(lake, result))) == (rules, 1)
+    result = msgspec.json.decode(deployed.store.read(decoded_key("run", "00000")) or b"", type=DecodeResult)
+    assert (result.rules, len(decodes.staged(deployed, result))) == (rules, 1)

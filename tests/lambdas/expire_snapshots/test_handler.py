@@ -12,16 +12,12 @@ from tests.lake import AT, Lake, reading
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
+def configured(deployed: Lake) -> Lake:
     """A table with three snapshots of now, of which a day is the youngest that may go."""
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    monkeypatch.setenv("LAKE_DATABASE", lake.database)
-    environment.settings.cache_clear()
     for number in range(3):
-        lake.put(f"{number}", [reading(at=AT + number)])
-        lake.run(f"run-{number}")
-    return lake
+        deployed.put(f"{number}", [reading(at=AT + number)])
+        deployed.run(f"run-{number}")
+    return deployed
 
 
 def snapshots(lake: Lake) -> int:

@@ -16,13 +16,10 @@ from tests.lambdas.reprocessing.merges import Row, Run, request
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    environment.settings.cache_clear()
+def configured(deployed: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     handler._merger.cache_clear()
     monkeypatch.setattr(merges, "RULES", fingerprint(environment.settings()))
-    return lake
+    return deployed
 
 
 def test_the_function_takes_a_line_of_the_plan_and_answers_counts(

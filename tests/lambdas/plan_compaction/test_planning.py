@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-import environment
 from compaction import runs
 from compaction.errors import InvalidInput
 from plan_compaction import handler
@@ -134,16 +133,9 @@ def test_tasks_are_cut_by_bytes(lake: Lake) -> None:
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("RAW_BUCKET", lake.raw)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    monkeypatch.setenv("LAKE_DATABASE", lake.database)
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sensors")
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "lake")
+def configured(deployed: Lake) -> Lake:
     handler._planner.cache_clear()
-    environment.settings.cache_clear()
-    return lake
+    return deployed
 
 
 def test_the_function_answers_references_only(configured: Lake, context: object) -> None:

@@ -15,13 +15,9 @@ from tests.lambdas.reprocessing.merges import Merge, Row, Run, request
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    monkeypatch.setenv("LAKE_DATABASE", lake.database)
-    environment.settings.cache_clear()
+def configured(deployed: Lake, monkeypatch: pytest.MonkeyPatch) -> Lake:
     monkeypatch.setattr(merges, "RULES", fingerprint(environment.settings()))
-    return lake
+    return deployed
 
 
 def test_the_function_answers_references_only(configured: Lake, context: object, tmp_path: Path) -> None:

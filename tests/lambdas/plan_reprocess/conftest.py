@@ -19,10 +19,7 @@ from reprocessing.planning import Planner
 from reprocessing.request import Request, Scope
 from sensors.settings import FunctionSettings
 from tests.lake import AT, Lake
-from tests.lambdas.compaction.conftest import context, lake, memory_lake, settings_file
 from tests.memory_aws import MemoryStates
-
-__all__ = ["context", "lake", "memory_lake", "planning", "settings_file"]
 
 STARTED_AT = "2026-11-21T12:00:00.000Z"
 DAY_MS = 86_400_000

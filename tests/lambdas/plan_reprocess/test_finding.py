@@ -197,6 +197,25 @@ def test_the_quarantine_is_taken_up_by_reason_and_day(planning: Planning) -> Non
     assert planning.names("all") == sorted([*expected, *(f"not_json-{day}" for day in range(19, 25))])
 
 
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        (("table",), ["compact-a", "else", "reprocess-a"]),
+        (("hot",), ["else", "stream-a"]),
+        (("table", "hot"), ["compact-a", "else", "reprocess-a", "stream-a"]),
+    ],
+)
+def test_of_the_quarantine_only_what_may_be_for_a_target_is_taken_up(
+    planning: Planning, targets: tuple[str, ...], expected: list[str]
+) -> None:
+    for name in ("compact-a", "else", "reprocess-a", "stream-a"):
+        set_aside(planning.lake, "mixed", "year=2026/month=11/day=21", name)
+
+    planning.plan(asked(source="quarantine", targets=targets))
+
+    assert planning.names() == expected
+
+
 def fail(lake: Lake, run: str, *tasks: dict[str, Any]) -> None:
     """What a map leaves behind."""
     children = [{"Name": "x", "Status": "FAILED", "Input": json.dumps({"run_id": run, "task": task})} for task in tasks]

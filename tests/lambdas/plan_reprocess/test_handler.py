@@ -7,7 +7,6 @@ from typing import Any
 import boto3
 import pytest
 
-import environment
 from compaction.errors import InvalidInput
 from plan_reprocess import handler
 from reprocessing.errors import RangeHeld
@@ -23,26 +22,13 @@ ASSUMED_BY_STATES = {
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
-    for name, value in {
-        "SETTINGS_FILE": settings_file,
-        "RAW_BUCKET": lake.raw,
-        "PROCESSED_BUCKET": lake.processed,
-        "LAKE_DATABASE": lake.database,
-    }.items():
-        monkeypatch.setenv(name, value)
-    environment.settings.cache_clear()
-    return lake
-
-
-@pytest.fixture
-def machine(configured: Lake) -> Iterator[str]:
+def machine(deployed: Lake) -> Iterator[str]:
     """A state machine whose executions go on until they are stopped."""
     states, iam = boto3.client("stepfunctions"), boto3.client("iam")
     trust = json.dumps(ASSUMED_BY_STATES)
-    role = iam.create_role(RoleName=configured.database, AssumeRolePolicyDocument=trust)["Role"]
+    role = iam.create_role(RoleName=deployed.database, AssumeRolePolicyDocument=trust)["Role"]
     waits = {"StartAt": "Wait", "States": {"Wait": {"Type": "Wait", "Seconds": 300, "End": True}}}
-    made = states.create_state_machine(name=configured.database, definition=json.dumps(waits), roleArn=role["Arn"])
+    made = states.create_state_machine(name=deployed.database, definition=json.dumps(waits), roleArn=role["Arn"])
     yield made["stateMachineArn"]
     for execution in states.list_executions(stateMachineArn=made["stateMachineArn"])["executions"]:
         states.stop_execution(executionArn=execution["executionArn"])
@@ -57,23 +43,23 @@ def event(execution: str, mode: str = "dry_run", machine: str = "arn:aws:states:
     }
 
 
-def test_the_function_answers_references_only(configured: Lake, context: object) -> None:
-    configured.put("a", [reading()])
-    configured.run("c")
+def test_the_function_answers_references_only(deployed: Lake, context: object) -> None:
+    deployed.put("a", [reading()])
+    deployed.run("c")
 
     answer = handler.handle(event("run"), context)
 
     assert (answer["tasks"], answer["objects"], answer["frozen"], answer["write_hot"]) == (1, 1, 0, False)
-    assert len(list(configured.store.lines(answer["plan"]["key"]) or ())) == 1
+    assert len(list(deployed.store.lines(answer["plan"]["key"]) or ())) == 1
     assert len(json.dumps(answer)) < 400
     assert handler.handle(event("run"), context) == answer
 
 
-def test_the_function_sees_what_is_frozen(configured: Lake, context: object) -> None:
-    key = configured.put("a", [reading()])
-    configured.run("c")
-    body = configured.s3.get_object(Bucket=configured.raw, Key=key)["Body"].read()
-    configured.s3.put_object(Bucket=configured.raw, Key=key, Body=body, StorageClass="DEEP_ARCHIVE")
+def test_the_function_sees_what_is_frozen(deployed: Lake, context: object) -> None:
+    key = deployed.put("a", [reading()])
+    deployed.run("c")
+    body = deployed.s3.get_object(Bucket=deployed.raw, Key=key)["Body"].read()
+    deployed.s3.put_object(Bucket=deployed.raw, Key=key, Body=body, StorageClass="DEEP_ARCHIVE")
 
     answer = handler.handle(event("run"), context)
 
@@ -81,7 +67,7 @@ def test_the_function_sees_what_is_frozen(configured: Lake, context: object) -> 
 
 
 def test_a_second_run_that_applies_changes_waits_for_the_first_to_end(
-    configured: Lake, machine: str, context: object
+    deployed: Lake, machine: str, context: object
 ) -> None:
     states = boto3.client("stepfunctions")
     for name in ("one", "two"):
@@ -96,14 +82,14 @@ def test_a_second_run_that_applies_changes_waits_for_the_first_to_end(
 
 
 def test_the_claim_of_an_execution_that_nobody_knows_does_not_hold(
-    configured: Lake, machine: str, context: object
+    deployed: Lake, machine: str, context: object
 ) -> None:
     handler.handle(event("gone", "apply", machine), context)
 
     assert handler.handle(event("two", "apply", machine), context)["run_id"] == "gone"
 
 
-def test_the_function_refuses_an_input_by_name(configured: Lake, context: object) -> None:
+def test_the_function_refuses_an_input_by_name(deployed: Lake, context: object) -> None:
     with pytest.raises(InvalidInput, match=r"mode: 'try' is unknown\. Write one of"):
         handler.handle(event("run", "try"), context)
-    assert list(configured.store.keys("")) == []
+    assert list(deployed.store.keys("")) == []

@@ -71,7 +71,8 @@ def test_an_invalid_record_is_set_aside_and_the_rest_stored(handle, aws, context
     assert handle(event(payload(second=0), BAD, payload(second=2)), context) == NOTHING_FAILED
 
     assert stored(aws) == [("pump-1", 0), ("pump-1", 2)]
-    assert list(aws.objects) == [f"quarantine/reason=not_json/year=2026/month=11/day=21/{SHARD}-100-102.jsonl.gz"]
+    day = "year=2026/month=11/day=21"
+    assert list(aws.objects) == [f"quarantine/reason=not_json/{day}/stream-{SHARD}-100-102.jsonl.gz"]
     (line,) = quarantined(aws)
     assert (line["reason"], line["source"], line["position"]) == ("not_json", "stream", f"{SHARD}:101")
     assert base64.b64decode(line["payload_b64"]) == BAD

@@ -1,5 +1,6 @@
 """The end of a run: what its report says, and what is done besides, whatever comes in between."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -218,6 +219,27 @@ def test_a_refused_run_is_reported_with_the_causes(memory_lake: Lake) -> None:
     page = (memory_lake.store.read(page_key("run")) or b"").decode()
     assert "Refused, nothing was published: of 2 readings, 1 would be lost." in page
     assert "quarantined: not_json" in page
+
+
+def test_each_result_is_read_once_whatever_is_said_of_it(memory_lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(memory_lake, [20.0, 21.0], [20.0])  # a reading vanishes, and an object is beyond the hours of the range
+    memory_lake.put("late", [reading("pump-2")], HOUR - timedelta(days=3))
+    memory_lake.run("late")
+    run = Run(memory_lake, asked=request(allow_fewer=True))
+    run.run()
+    read: Counter[str] = Counter()
+    get_object = memory_lake.s3.get_object
+
+    def counted(**wanted: Any) -> Any:
+        read[wanted["Key"]] += 1
+        return get_object(**wanted)
+
+    monkeypatch.setattr(memory_lake.s3, "get_object", counted)
+    report = close(run)
+
+    assert (report.readings.vanished_by, report.found.outside) == ({"moved": 1}, 1)
+    results = {key for key in memory_lake.store.keys("runs/reprocess/") if "/decoded/" in key or "/results/" in key}
+    assert {key: read[key] for key in results} == dict.fromkeys(results, 1)
 
 
 def test_a_run_that_has_not_been_committed_is_not_closed(memory_lake: Lake) -> None:

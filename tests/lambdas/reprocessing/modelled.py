@@ -114,10 +114,16 @@ def rejected(lines: dict[str, list[bytes]], objects: Iterable[str], rules: Funct
 
 
 def open_lines(lake: Lake, objects: Iterable[str]) -> Iterator[Line]:
+    """The records of these quarantine objects that no run has resolved."""
+    for line in unresolved(lake, objects):
+        yield line["position"].rpartition(":")[0], binascii.a2b_base64(line["payload_b64"])
+
+
+def unresolved(lake: Lake, objects: Iterable[str]) -> Iterator[dict[str, str]]:
     """The lines of these quarantine objects that no run has resolved."""
     for key in objects:
         marks = (lake.store.read(mark) or b"" for mark in lake.store.keys(resolved_prefix(key)))
         resolved = {json.loads(line) for mark in marks for line in mark.splitlines()}
         for line in map(json.loads, gzip.decompress(lake.store.read(key) or b"").splitlines()):
             if line["position"] not in resolved:
-                yield line["position"].rpartition(":")[0], binascii.a2b_base64(line["payload_b64"])
+                yield line

@@ -49,7 +49,7 @@ _lines = st.one_of(
     st.lists(_payloads, min_size=2, max_size=3).map(b"".join),
     st.sampled_from([b"garbage", b"", b"[1]", b"{}", b'{"device_id":"\xff"}', b"x" * 200_000]),
 )
-_archives = st.lists(st.lists(_lines, max_size=8), min_size=1, max_size=3)
+archives = st.lists(st.lists(_lines, max_size=8), min_size=1, max_size=3)
 
 
 def lake_of(archive: list[list[bytes]]) -> Lake:
@@ -65,7 +65,7 @@ def of_scope(scope: Scope, row: dict[str, Any]) -> bool:
 
 
 @settings(deadline=None, max_examples=30)
-@given(_archives, st.sampled_from(SCOPES))
+@given(archives, st.sampled_from(SCOPES))
 def test_the_rows_are_those_of_the_compaction_that_are_of_the_scope_and_every_record_is_accounted_for(
     archive: list[list[bytes]], scope: Scope
 ) -> None:
@@ -121,7 +121,7 @@ def test_nothing_is_written_but_below_the_folders_of_the_run(memory_lake: Lake) 
     }
     assert result.rejects_key == "staging/reprocess/run/quarantine/00000.jsonl.gz"
     assert result.quarantine_key == (
-        "quarantine/reason=not_json/year=2026/month=11/day=21/run-00000-reprocessed.jsonl.gz"
+        "quarantine/reason=not_json/year=2026/month=11/day=21/reprocess-run-00000.jsonl.gz"
     )
 
 
@@ -222,7 +222,7 @@ def test_an_object_that_is_not_as_it_was_planned_fails_by_name() -> None:
     keys = [lake.put(name, [reading()]) for name in "abc"]
     decodes.planned(lake, decodes.request())
     planned = decodes.task(lake).objects
-    lake.s3.freeze(keys[0])
+    lake.s3.freeze(lake.raw, keys[0])
     lake.put("b", [reading("pump-2")])
     lake.s3.delete_object(Bucket=lake.raw, Key=keys[2])
 

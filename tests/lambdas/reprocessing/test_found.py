@@ -13,8 +13,8 @@ from tests.lambdas.reprocessing.system import METRICS, System, quarantined
 def test_objects_in_glacier_are_restored_and_those_of_a_dry_run_are_left() -> None:
     made = system(sent("a", 0), sent("b", 0), sent("c", 0), lake=glacier_lake())
     keys = sorted(made.lake.s3.buckets[made.lake.raw])
-    made.lake.s3.freeze(keys[0])
-    made.lake.s3.freeze(keys[1], "DEEP_ARCHIVE")
+    made.lake.s3.freeze(made.lake.raw, keys[0])
+    made.lake.s3.freeze(made.lake.raw, keys[1], "DEEP_ARCHIVE")
 
     look = made.reprocess(asked(0, 1, mode="dry_run"))
 

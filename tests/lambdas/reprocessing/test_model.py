@@ -28,7 +28,7 @@ from tests.lake import AT, HOUR, reading
 from tests.lambdas.optimization.execution import Execution as UpkeepExecution
 from tests.lambdas.optimization.upkeep import keep_time
 from tests.lambdas.reprocessing.harness import request
-from tests.lambdas.reprocessing.modelled import STEPS, Line, Run, decoded, is_of, once, rejected, row_of
+from tests.lambdas.reprocessing.modelled import STEPS, Line, Run, decoded, is_of, once, rejected, row_of, unresolved
 from tests.lambdas.reprocessing.system import METRICS, Row, System, quarantined, said
 
 ENDED = (
@@ -226,11 +226,27 @@ class Range(RuleBasedStateMachine):
         yield from (row for row in before if not (is_of(scope, row) and row["source_object"] in objects))
         yield from (row for row in decoded(self.lines, objects, run.rules) if is_of(scope, row))
 
+    def nowhere(self) -> list[str]:
+        """Records that were compacted and are neither in the table, be it as another one's duplicate, nor set aside."""
+        aside = {line["position"] for line in unresolved(self.lake, list(self.lake.store.keys("quarantine/")))}
+        rows = once(self.rows())
+        taking_all = msgspec.structs.replace(self.system.settings, decoding=Decoding(future_tolerance_s=7200))
+
+        def has_row(line: bytes) -> bool:
+            row = row_of(line, "", taking_all)
+            return row is not None and (row["device_id"], row["measured_at"]) in rows
+
+        records = (
+            (f"{key}:{number}", line) for key in self.compacted for number, line in enumerate(self.lines[key], 1)
+        )
+        return [position for position, line in records if position not in aside and not has_row(line)]
+
     def teardown(self) -> None:
         try:
             for run in self.unfinished:
                 self.drive(run)
             assert {position for position, _ in quarantined(self.lake)} == set().union(*self.aside.values())
+            assert self.nowhere() == []
         finally:
             self.clock.undo()
 

@@ -64,6 +64,16 @@ def test_a_dry_run_without_a_difference_has_nothing_to_apply_unless_something_is
     assert apply.sentence.startswith("To apply it")
 
 
+def test_a_dry_run_that_has_decoded_nothing_for_the_hot_table_has_nothing_to_apply_to_it() -> None:
+    dry = {"request": DRY, "found": NO_MORE, "written": Written(0, 0, 0, 0), **LOOK}
+    (nothing,), (apply,) = (
+        next_steps(sample.report(records=replace(sample.report().records, for_hot=rows), **dry)) for rows in (0, 1)
+    )
+
+    assert nothing.sentence.startswith("There is nothing to apply")
+    assert apply.sentence.startswith("To apply it")
+
+
 def test_a_dry_run_is_applied_too_where_no_value_differs_and_rows_do() -> None:
     (step,) = next_steps(
         sample.report(request=DRY, readings=Readings(before=5, after=5, same=5), found=NO_MORE, **LOOK)

@@ -33,7 +33,7 @@ class Frozen:
         self.s3: GlacierS3 = self.lake.s3
         self.keys = [self.lake.put(f"{number:05}", []) for number in range(count)]
         for key in self.keys:
-            self.s3.freeze(key, storage_class)
+            self.s3.freeze(self.lake.raw, key, storage_class)
         request = Request(Scope(0, 1), "archive", ("table",), "apply", 1, tier, days, "test")
         plan = Plan("run", request, "rules", "", None, 1, count, 0, 0, 0, 0, count, 0)
         self.lake.store.write(plan_key("run"), msgspec.json.encode(plan))
@@ -82,7 +82,7 @@ def test_what_is_restored_under_way_or_no_longer_frozen_is_not_asked_for_again()
     for key in frozen.keys[:2]:
         frozen.s3.restore_object(Bucket=frozen.lake.raw, Key=key, RestoreRequest={"Days": 9})
         frozen.s3.now += timedelta(hours=3)
-    frozen.s3.freeze(frozen.keys[2], "STANDARD")
+    frozen.s3.freeze(frozen.lake.raw, frozen.keys[2], "STANDARD")
     frozen.s3.requests.clear()
 
     assert frozen.look() == {"waiting": 3, "restored": 1, "wait_s": 900}

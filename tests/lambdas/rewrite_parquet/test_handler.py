@@ -4,22 +4,18 @@ import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
-import environment
 from rewrite_parquet import handler
 from tests.lake import AT, Lake, reading
 from tests.lambdas.optimization import by_hand
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    environment.settings.cache_clear()
+def configured(deployed: Lake) -> Lake:
     handler._rewriter.cache_clear()
     for name in ("a", "b"):
-        lake.put(name, [reading("pump-1"), reading(f"pump-{name}", at=AT + 1)])
-        lake.run(name)
-    return lake
+        deployed.put(name, [reading("pump-1"), reading(f"pump-{name}", at=AT + 1)])
+        deployed.run(name)
+    return deployed
 
 
 def test_the_function_takes_a_line_of_the_plan_and_answers_counts(configured: Lake, context: object) -> None:

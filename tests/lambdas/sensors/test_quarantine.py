@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from datetime import date
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,12 +48,22 @@ def test_the_same_lines_give_the_same_bytes():
 def test_the_key_tells_the_reason_and_the_day_of_arrival():
     day_before = ARRIVED_MS - 24 * 3_600_000
 
-    assert quarantine.key([rejection(), rejection(received_at_ms=day_before)], "run-7") == (
-        "quarantine/reason=not_json/year=2026/month=11/day=21/run-7.jsonl.gz"
+    assert quarantine.key([rejection(), rejection(received_at_ms=day_before)], "compact", "run-7") == (
+        "quarantine/reason=not_json/year=2026/month=11/day=21/compact-run-7.jsonl.gz"
     )
 
 
+def test_the_name_says_who_has_written_an_object_and_so_where_its_lines_come_from():
+    keys = [quarantine.key([rejection()], writer, "run-7") for writer in ("stream", "compact", "reprocess")]
+
+    assert [quarantine.source_of(key) for key in keys] == ["stream", "archive", "archive"]
+    assert quarantine.source_of("quarantine/reason=mixed/year=2026/month=11/day=21/streams.jsonl.gz") is None
+    day = date(2026, 11, 21)
+    assert keys[1].startswith(quarantine.prefix("not_json", day, "compact"))
+    assert not keys[1].startswith(quarantine.prefix("not_json", day, "reprocess"))
+
+
 def test_an_object_of_several_reasons_says_so():
-    key = quarantine.key([rejection(), rejection(Reason.TOO_LARGE)], "run-7")
+    key = quarantine.key([rejection(), rejection(Reason.TOO_LARGE)], "compact", "run-7")
 
     assert key.startswith("quarantine/reason=mixed/")

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-import environment
 from optimization.manifests import ledger_key
 from sweep_orphans import handler
 from tests.lake import Lake, reading
@@ -26,22 +25,16 @@ REWRITTEN = {
 
 
 @pytest.fixture
-def configured(lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str) -> Lake:
+def configured(deployed: Lake, settings_file: str) -> Lake:
     """A table, a file that it does not name, and settings by which that is old enough."""
     path = Path(settings_file)
     content = json.loads(path.read_text(encoding="utf-8"))
     content["optimization"]["orphan_days"] = -1  # the settings refuse it: a file of now counts as old
     path.write_text(json.dumps(content), encoding="utf-8")
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
-    monkeypatch.setenv("LAKE_DATABASE", lake.database)
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Sensors")
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "lake")
-    environment.settings.cache_clear()
-    lake.put("a", [reading()])
-    lake.run("run")
-    lake.store.write(ORPHAN, b"12345")
-    return lake
+    deployed.put("a", [reading()])
+    deployed.run("run")
+    deployed.store.write(ORPHAN, b"12345")
+    return deployed
 
 
 def emitted(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """A hot table, staged readings, and the function's core on a clock that moves when somebody waits."""
 
-import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,11 +23,9 @@ from sensors.hot_items import TIME_KEY, Items
 from sensors.reading import Reading
 from sensors.settings import HotTable, SensorTypeIndex
 from sensors.times import iso_ms
-from tests.lambdas.compaction.conftest import context, lake, memory_lake, settings_file
+from tests.lambdas.reprocessing.harness import Clock
 from tests.memory_aws import Effects, MemoryS3
 from tests.memory_dynamodb import MemoryDynamoDB
-
-__all__ = ["context", "hot", "lake", "memory_lake", "settings_file"]
 
 AT_MS = 1_795_251_600_000  # 2026-11-21T09:00:00Z
 RUN_MS = AT_MS + 3_600_000
@@ -43,21 +40,6 @@ def reading(device: str = "pump-1", ms: int = 0, after_ms: int = 50, **values: A
     attributes = {name: value for name, value in values.items() if isinstance(value, str)}
     metrics = {name: value for name, value in values.items() if name not in attributes} or {"temperature": 20.5}
     return Reading(device, AT_MS + ms, metrics, attributes, AT_MS + ms + after_ms, 0, late=False)
-
-
-class Clock:
-    """Seconds that pass when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-        self._lock = threading.Lock()
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self.now_s += seconds
 
 
 def stage(store: Store, folder: Path, name: str, readings: Iterable[Reading]) -> SourceFile:

@@ -16,7 +16,8 @@ from sensors.hot_items import TIME_KEY, Items
 from sensors.settings import HotTable
 from sensors.times import iso_ms
 from tests.lake import Lake, client
-from tests.lambdas.write_hot_table.conftest import AT_MS, BY_NUMBER, BY_TEXT, RUN_MS, Clock, Hot, in_memory, reading
+from tests.lambdas.reprocessing.harness import Clock
+from tests.lambdas.write_hot_table.conftest import AT_MS, BY_NUMBER, BY_TEXT, RUN_MS, Hot, in_memory, reading
 from tests.memory_aws import Effects
 from tests.memory_dynamodb import MemoryDynamoDB
 from write_hot_table import handler
@@ -127,17 +128,14 @@ def test_reader_condition_and_memory_agree_on_what_is_newer(lake: Lake, held: di
 
 
 def test_the_function_takes_a_line_of_the_plan_until_it_is_done(
-    lake: Lake, tmp_path: Path, settings_file: str, context: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+    deployed: Lake, tmp_path: Path, context: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    environment.settings.cache_clear()
     known = environment.settings().hot_table
     table = Embedded(known)
-    hot = Hot(tmp_path, lake.s3, table, known, table.table, lake.processed)
+    hot = Hot(tmp_path, deployed.s3, table, known, table.table, deployed.processed)
     hot.stage(*[reading(ms=number) for number in range(60)], reading(ms=99, after_ms=-50 * 86_400_000))
     hot.real_time(reading(ms=0))
     monkeypatch.setattr(handler.time, "time", lambda: RUN_MS / 1000)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
     monkeypatch.setenv("READINGS_TABLE", table.table)
     handler._writer.cache_clear()
     task = msgspec.to_builtins(MergeTask("00000-000", group_key("run", "0", 0)))

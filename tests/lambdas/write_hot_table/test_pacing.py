@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reprocessing.hot_table import Pace
-from tests.lambdas.write_hot_table.conftest import Clock, Hot, reading
+from tests.lambdas.reprocessing.harness import Clock
+from tests.lambdas.write_hot_table.conftest import Hot, reading
 
 SECONDS = st.floats(0, 3, allow_subnormal=False)
 

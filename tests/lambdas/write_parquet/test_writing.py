@@ -12,7 +12,6 @@ import pytest
 from botocore.exceptions import ClientError
 from pyarrow import BufferReader
 
-import environment
 from compaction.errors import ObjectArchived, ObjectChanged, ObjectMissing
 from compaction.manifests import TaskResult, result_key
 from sensors.counts import Counts
@@ -95,7 +94,7 @@ def test_a_reject_is_set_aside_with_its_bytes_reason_and_line(lake: Lake) -> Non
     ]
     assert base64.b64decode(lines[0]["payload_b64"]) == b"not json \xff"
     day = lake.s3.head_object(Bucket=lake.raw, Key=key)["LastModified"]
-    assert result.quarantine_key == f"quarantine/reason=mixed/{day:year=%Y/month=%m/day=%d}/run-00000.jsonl.gz"
+    assert result.quarantine_key == f"quarantine/reason=mixed/{day:year=%Y/month=%m/day=%d}/compact-run-00000.jsonl.gz"
     assert result.counts == Counts(4, 2, 0, 2, {"bad_device_id": 1, "not_json": 1})
 
 
@@ -209,18 +208,12 @@ def test_an_object_in_glacier_fails_by_name(lake: Lake, monkeypatch: pytest.Monk
         lake.write("run")
 
 
-def test_the_function_takes_a_line_of_the_plan_and_answers_counts(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, settings_file: str, context: object
-) -> None:
-    lake.put("a", [reading(), reading(), b"x"], HOUR - timedelta(hours=1))
-    lake.plan("run")
-    monkeypatch.setenv("SETTINGS_FILE", settings_file)
-    monkeypatch.setenv("RAW_BUCKET", lake.raw)
-    monkeypatch.setenv("PROCESSED_BUCKET", lake.processed)
+def test_the_function_takes_a_line_of_the_plan_and_answers_counts(deployed: Lake, context: object) -> None:
+    deployed.put("a", [reading(), reading(), b"x"], HOUR - timedelta(hours=1))
+    deployed.plan("run")
     handler._writer.cache_clear()
-    environment.settings.cache_clear()
 
-    answer = handler.handle({"run_id": "run", "task": msgspec.to_builtins(lake.tasks("run")[0])}, context)
+    answer = handler.handle({"run_id": "run", "task": msgspec.to_builtins(deployed.tasks("run")[0])}, context)
 
     assert answer == {
         "task_id": "00000",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import environment
 from config.settings import load
 from tests import lake as lakes
 from tests.memory_aws import Effects
@@ -28,6 +29,23 @@ def settings_file(tmp_path: Path) -> str:
     path = tmp_path / "settings.json"
     path.write_text(json.dumps(load("local", {}).model_dump(mode="json")), encoding="utf-8")
     return str(path)
+
+
+@pytest.fixture
+def deployed(lake: lakes.Lake, settings_file: str, monkeypatch: pytest.MonkeyPatch) -> lakes.Lake:
+    """The lake, with functions set up for it."""
+    variables = {
+        "SETTINGS_FILE": settings_file,
+        "RAW_BUCKET": lake.raw,
+        "PROCESSED_BUCKET": lake.processed,
+        "LAKE_DATABASE": lake.database,
+        "POWERTOOLS_METRICS_NAMESPACE": "Sensors",
+        "POWERTOOLS_SERVICE_NAME": "lake",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    environment.settings.cache_clear()
+    return lake
 
 
 @pytest.fixture
