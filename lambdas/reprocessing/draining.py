@@ -15,16 +15,13 @@ from compaction.errors import ObjectChanged
 from compaction.intake import Keep
 from compaction.lines import DAMAGE
 from reprocessing.marks import Marks
-from reprocessing.request import Request, Target
+from reprocessing.request import TARGETS, Request
 from reprocessing.scope import has_device
 from sensors.decode import decode
 from sensors.quarantine import QuarantineLine, Source
 from sensors.reading import Reading, Reason, Rejection
 from sensors.settings import Decoding
 from sensors.times import from_text
-
-TARGETS: Final[dict[Source, Target]] = {"archive": "table", "stream": "hot"}
-"""What lines are for, by where they come from."""
 
 _TOGETHER: Final = 1000  # readings that become one batch of rows
 

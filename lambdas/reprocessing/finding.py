@@ -21,10 +21,9 @@ from compaction.manifests import PlannedObject
 from compaction.planning import MAX_OBJECTS
 from compaction.store import Store, error_code
 from optimization.inventory import inventory
-from reprocessing.draining import TARGETS
 from reprocessing.failed import failed_objects
 from reprocessing.frozen import Copy, copy_of
-from reprocessing.request import Request
+from reprocessing.request import TARGETS, Request
 from reprocessing.scope import archive_window, moment, quarantine_days
 from reprocessing.touching import sources_of
 from sensors.quarantine import source_of

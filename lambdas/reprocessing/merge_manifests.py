@@ -9,6 +9,17 @@ from optimization.manifests import Key, SourceFile, SourceResult
 from reprocessing.changes import Changes
 
 
+def merge_name(attempt: int, snapshot_id: int | None) -> str:
+    """The name of a merge: by the attempt, and the table's snapshot that it is planned on; None before there is one."""
+    return f"{attempt:02}-{snapshot_id or 0}"
+
+
+def planned_on(merge_id: str) -> str | None:
+    """The snapshot that a merge was planned on."""
+    snapshot_id = merge_id.partition("-")[2]
+    return None if snapshot_id == "0" else snapshot_id
+
+
 class MergeGroup(msgspec.Struct, frozen=True):
     """Files of one partition that are merged: `old` of the table, `staged` decoded for the table, `hot` for the other.
 

@@ -25,7 +25,7 @@ from optimization.surveying import MAX_TASKS
 from reprocessing.grouping import Meeting, Part, Together, new_part, old_part, together
 from reprocessing.keys import committed_key, group_key, merge_plan_key
 from reprocessing.manifests import Committed, Plan
-from reprocessing.merge_manifests import MergeTask
+from reprocessing.merge_manifests import MergeTask, merge_name
 from reprocessing.request import Request, is_compared, writes_table
 from reprocessing.runs import decoded, missing_objects, plan_by, planned_tasks
 from reprocessing.snapshots import MERGE_ID_PROPERTY, published
@@ -55,7 +55,7 @@ class MergePlanner(msgspec.Struct, frozen=True):
         plan = plan_by(self.store, run_id, self.rules)
         table = self.table.find()
         snapshot_id = table.metadata.current_snapshot_id if table else None
-        merge_id = self._published(run_id, table) or f"{attempt:02}-{snapshot_id or 0}"
+        merge_id = self._published(run_id, table) or merge_name(attempt, snapshot_id)
         key = merge_plan_key(run_id, merge_id)
         metadata = self.store.metadata(key) or self._write(plan, merge_id, table)
         return {

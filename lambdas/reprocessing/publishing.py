@@ -23,9 +23,11 @@ from reprocessing.errors import FewerReadings
 from reprocessing.keys import committed_key, plan_key
 from reprocessing.manifests import Committed, DecodedObject, Plan
 from reprocessing.marks import mark
+from reprocessing.merge_manifests import planned_on
 from reprocessing.request import publishes
 from reprocessing.runs import decoded, missing_objects, read_plan
-from reprocessing.snapshots import MERGE_ID_PROPERTY, RUN_ID_PROPERTY, is_first_since, published, undone
+from reprocessing.scope import may_overlap
+from reprocessing.snapshots import MERGE_ID_PROPERTY, RUN_ID_PROPERTY, others_since, published, undone
 from sensors.times import iso_ms
 
 
@@ -105,9 +107,12 @@ class Publisher:
 
     def _publish(self, plan: Plan, merged: Merged, answer: Committed) -> Committed:
         """The answer with the snapshots before and after, if the run has anything to change in the table."""
+        what = f"Run {plan.run_id}"
         if not merged.sources and not merged.files:
+            self._hold(plan)
+            self._refuse_changed(commit(what, self._table.find, self._sleep), plan, answer.merge_id)
             return answer
-        snapshot = commit(f"Run {plan.run_id}", lambda: self._publish_once(plan, merged, answer), self._sleep)
+        snapshot = commit(what, lambda: self._publish_once(plan, merged, answer), self._sleep)
         before = snapshot.parent_snapshot_id
         return msgspec.structs.replace(
             answer,
@@ -131,6 +136,7 @@ class Publisher:
             if merged.sources:
                 raise FilesReplaced("There is no table any more. Start a new run once there is one.")
             table = self._table.load()
+        self._refuse_changed(table, plan, answer.merge_id)
         location = f"s3://{self._store.bucket}/"
         paths = [location + file.key for file in merged.files]
         if not merged.sources:
@@ -140,6 +146,22 @@ class Publisher:
         self._table.replace(table, replaced, paths, _properties(plan, answer))
         return history(table)[0]
 
+    def _refuse_changed(self, table: Table | None, plan: Plan, merge_id: str) -> None:
+        """Raise FilesReplaced where another run was published or undone in the range since the merge was planned.
+
+        Of groups that keep their files it is not looked whether these are there: whatever the upkeep makes of them has
+        the same rows. What a run makes of them may have others.
+        """
+        snapshot_id = planned_on(merge_id)
+        if snapshot_id is None:
+            return
+        others = others_since(table, snapshot_id, plan.run_id) if table else None
+        if others is None:
+            raise FilesReplaced(f"The table's history does not go back to that of merge {merge_id}. Plan it anew.")
+        for other in sorted(others):
+            if may_overlap(read_plan(self._store, other).request.scope, plan.request.scope):
+                raise FilesReplaced(f"Run {other} has changed the range since merge {merge_id}, or was undone.")
+
     def _publish_rejects(self, plan: Plan, found: Decoded) -> None:
         """Put what was set aside where the quarantine is.
 
@@ -147,7 +169,7 @@ class Publisher:
         this one may have taken the reading out again.
         """
         table = commit(f"Run {plan.run_id}", self._table.find, self._sleep)
-        only_new = table is not None and is_first_since(table, plan)
+        only_new = table is not None and others_since(table, plan.snapshot_id, plan.run_id) == set()
         rejects = found.new_rejects if only_new else found.rejects
         for (source, target), copied in ahead(lambda pair: self._store.copy(*pair), rejects):
             if not copied:

@@ -5,11 +5,15 @@ from typing import Final, Literal
 
 import msgspec
 
+from sensors.quarantine import Source
 from sensors.settings import Threshold
 
 Mode = Literal["dry_run", "apply", "backtest"]
 Target = Literal["table", "hot"]
 Tier = Literal["Expedited", "Standard", "Bulk"]
+
+TARGETS: Final[dict[Source, Target]] = {"archive": "table", "stream": "hot"}
+"""What lines of the quarantine are for, by where they come from."""
 
 
 SPECIAL: Final = re.compile(r"[*?\[]")

@@ -7,7 +7,6 @@ from pyiceberg.table import Table
 
 from compaction.lake_table import history
 from compaction.runs import Snapshot
-from reprocessing.manifests import Plan
 
 RUN_ID_PROPERTY = "sensorkeep.reprocess-run-id"
 """Of a snapshot's summary: the run whose readings it has published."""
@@ -27,14 +26,14 @@ def undone(table: Table, run_id: str) -> Snapshot | None:
     return _last_word(table, run_id, UNDO_PROPERTY)
 
 
-def is_first_since(table: Table, plan: Plan) -> bool:
-    """Whether no other run has published since this one was planned; not if the history does not go back as far."""
+def others_since(table: Table, snapshot_id: str | None, run_id: str) -> set[str] | None:
+    """Other runs that were published or undone since a snapshot; None if the history does not go back as far."""
+    found: set[str] = set()
     for one in history(table):
-        if str(one.snapshot_id) == plan.snapshot_id:
-            return True
-        if one.summary.get(RUN_ID_PROPERTY, plan.run_id) != plan.run_id:
-            return False
-    return False
+        if str(one.snapshot_id) == snapshot_id:
+            return found - {run_id}
+        found.update(one.summary[name] for name in (RUN_ID_PROPERTY, UNDO_PROPERTY) if name in one.summary)
+    return None
 
 
 def _last_word(table: Table, run_id: str, name: str) -> Snapshot | None:

@@ -9,8 +9,9 @@ import pytest
 
 from compaction import spill
 from optimization import reading as reading_module
+from optimization.errors import FilesReplaced
 from optimization.manifests import Key
-from reprocessing.errors import CannotUndo
+from reprocessing.errors import CannotUndo, RangeHeld
 from reprocessing.keys import committed_key, merged_key
 from reprocessing.page import headline
 from reprocessing.request import Scope
@@ -215,6 +216,46 @@ def test_what_the_upkeep_replaces_meanwhile_is_nothing_to_a_run_without_a_change
 
     assert run.commit().snapshot_id is None
     assert held(memory_lake) == before
+
+
+@pytest.mark.parametrize("how", ["published", "undone"])
+def test_a_run_over_the_range_while_one_without_a_change_stood_still_has_it_merged_anew(
+    memory_lake: Lake, how: str
+) -> None:
+    """Its execution had stopped: as long as that runs, nobody else has the range."""
+    other = run_of(filled(memory_lake), "other", decoding=EARLY)
+    if how == "undone":
+        other.whole()
+    run = run_of(memory_lake, decoding=EARLY if how == "undone" else None, allow_fewer=True).prepare()
+    other.undo() if how == "undone" else other.whole()
+
+    with pytest.raises(FilesReplaced, match="Run other has changed the range"):
+        run.commit()
+
+    assert run.merge_and_commit(2).files_replaced == 1
+    assert ("pump-9" in [row["device_id"] for row in memory_lake.rows()]) == (how == "undone")
+
+
+def test_a_run_over_another_range_is_nothing_to_one_without_a_change(memory_lake: Lake) -> None:
+    run = Reprocessing(filled(memory_lake)).prepare()
+    yesterday = Scope(0, run.request.scope.start_ms)
+    other = Reprocessing(memory_lake, "other", harness.request(yesterday), EARLY)
+
+    assert other.whole().snapshot_id is not None
+
+    assert run.commit().snapshot_id is None
+
+
+def test_a_run_without_a_change_has_to_have_its_range(memory_lake: Lake) -> None:
+    run = run_of(filled(memory_lake)).prepare()
+    run.states.set(run.execution, "FAILED")
+    other = run_of(memory_lake, "other", decoding=EARLY)
+    other.states = run.states
+    other.plan()
+    run.states.set(run.execution, "RUNNING")
+
+    with pytest.raises(RangeHeld):
+        run.commit()
 
 
 def test_the_commit_of_a_run_without_a_change_answers_the_same_however_often_it_is_asked(memory_lake: Lake) -> None:
