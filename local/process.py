@@ -17,7 +17,7 @@ from pathlib import Path
 
 from local.state import ACCESS_KEY, HOST, MISLEADING, SECRET_KEY, STATE_DIR, Running, forget, read, running, started
 
-__all__ = ["HOST", "MISLEADING", "STATE_DIR", "Running", "StartError", "running", "start", "stop"]
+__all__ = ["HOST", "MISLEADING", "STATE_DIR", "Running", "StartError", "locked", "running", "start", "stop"]
 
 ROOT = Path(__file__).parents[1]
 PORT = 4566
@@ -47,13 +47,13 @@ def start(
     """
     state_dir = state_dir.resolve()
     state_dir.mkdir(parents=True, exist_ok=True)
-    with _locked(state_dir / "start.lock"):
+    with locked(state_dir / "start.lock"):
         found = running(state_dir)
         if found is not None and _becomes_ready(found):
             return found
         _end_group(read(state_dir))
         _prepare(state_dir)
-        with _locked(PORTS_LOCK):  # until the ports are in use: two starts may not choose the same
+        with locked(PORTS_LOCK):  # until the ports are in use: two starts may not choose the same
             child = _spawn(state_dir, region, _choose(port, PORT), _choose(mqtt_port, MQTT_PORT), keep=keep)
             found = _wait_for_state(state_dir, child)
             if not _becomes_ready(found):
@@ -76,7 +76,7 @@ def stop(state_dir: Path = STATE_DIR) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """One holder at a time; a killed one releases the lock by dying."""
     with path.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

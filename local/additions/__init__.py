@@ -17,7 +17,7 @@ from local.additions.cloudformation import (
 )
 from local.additions.cloudwatch import alarms, composite_alarms, embedded_metrics
 from local.additions.delivery import firehose, iot_actions, notifications, retention, rule_sql
-from local.additions.functions import function_errors, kept_layers, kinesis_poller, layers, warm_workers
+from local.additions.functions import function_errors, kept_layers, kinesis_poller, layers, preloading, warm_workers
 from local.additions.secrets_manager import rotation, secret_versions
 
 EVENT_SOURCE_STOP_S = 8.0  # of local.process.STOP_TIMEOUT_S; an invocation that takes longer is made again
@@ -37,6 +37,7 @@ class Additions:
         function_errors.install()
         kept_layers.install()
         layer_versions.install()
+        preloading.install()
         layers.install()
         lifecycle.install()
         map_results.install()

@@ -25,7 +25,18 @@ REFERENCE = (
 """One worker takes these, in this order: fleets send to systems of their own while the AWS CLI deploys the others."""
 TOGETHER = {"reference": REFERENCE, "reprocessing": ("test_reprocess", "test_reprocess_policy")}
 """Files that one worker takes, those of the reprocessing since each of its functions takes seconds to load."""
-LONG = (*REFERENCE, "test_demo", "test_least_privilege", "test_stack_life", "test_monitoring")
+LONG = (
+    "test_least_privilege",
+    *REFERENCE,
+    "test_demo",
+    "test_reprocess_recalibration",
+    "test_stack_life",
+    "test_reprocess",
+    "test_reprocess_policy",
+    "test_monitoring",
+    "test_documentation",
+    "test_process",
+)
 """What takes longest comes first, or one worker is left alone with it in the end."""
 
 

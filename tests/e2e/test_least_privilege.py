@@ -17,7 +17,7 @@ import pytest
 
 from local import process
 from tests.e2e.least_privilege.cases import Privilege, enforced, exempt, roles, settings
-from tests.e2e.least_privilege.functions import PLANNED, REFUSED, WRITTEN, Functions, new_run_id
+from tests.e2e.least_privilege.functions import REFUSED, WRITTEN, Functions, new_run_id
 from tests.e2e.least_privilege.reprocessing import Reprocessing
 from tests.e2e.least_privilege.saving import Steps, Stores
 from tests.e2e.least_privilege.services import Services
@@ -41,8 +41,8 @@ Uses = dict[str, Callable[[Privilege | None], Use]]
 @pytest.fixture(scope="module")
 def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Uses]:
     functions = Functions(outputs)
-    reprocessing = Reprocessing(outputs, functions)
-    step = Steps(functions, Stores(outputs)).use
+    steps = Steps(functions, Stores(outputs))
+    reprocessing, step = Reprocessing(outputs, functions, steps), steps.use
     services = Services(running, outputs, functions, Plant(running, outputs, tmp_path_factory.mktemp("least")))
     with services.without_retries():
         yield {
@@ -54,7 +54,7 @@ def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: py
             "DecodeObjectsRole": step(reprocessing.before_decode, reprocessing.decode),
             "ExpireSnapshotsRole": lambda _: expire(functions),
             "MergeReadingsRole": step(reprocessing.before_merge, reprocessing.merge),
-            "OptimizeRole": lambda _: run_upkeep(functions, services),
+            "OptimizeRole": step(functions.fragment, lambda _: services.run_upkeep()),
             "PlanCompactionRole": lambda _: plan(functions),
             "PlanMergeRole": step(reprocessing.before_plan_merge, reprocessing.plan_merge),
             "PlanOptimizationRole": lambda _: plan_upkeep(functions),
@@ -64,7 +64,7 @@ def uses(running: process.Running, outputs: dict[str, str], tmp_path_factory: py
             "ProcessReadingsRole": functools.partial(process_readings, functions),
             "ProvisioningRole": lambda _: services.provision,
             "ReportReprocessRole": step(reprocessing.before_report, reprocessing.report),
-            "ReprocessRole": functools.partial(run_reprocessing, functions, services, reprocessing),
+            "ReprocessRole": functools.partial(run_reprocessing, services, reprocessing, steps),
             "RestoreObjectsRole": step(reprocessing.before_decode, reprocessing.restore),
             "RewriteParquetRole": lambda _: rewrite(functions),
             "ScheduleRole": watched(services.schedule),
@@ -128,19 +128,11 @@ def sweep(functions: Functions) -> Use:
     return functions.sweep
 
 
-def run_upkeep(functions: Functions, services: Services) -> Use:
-    functions.fragment()
-    return services.run_upkeep
-
-
-def run_reprocessing(
-    functions: Functions, services: Services, reprocessing: Reprocessing, missing: Privilege | None
-) -> Use:
+def run_reprocessing(services: Services, reprocessing: Reprocessing, steps: Steps, missing: Privilege | None) -> Use:
     """A run, or what else comes to the function that the missing statement names."""
     if missing and "UndoReprocess" in missing.resource:
         return lambda: services.run_reprocessing({"undo": new_run_id(), "note": "least privilege"})
-    functions.fragment()
-    functions.archive(PLANNED)
+    steps.there(reprocessing.before_run)
 
     def run() -> str:
         with_ice = missing and "RestoreObjects" in missing.resource

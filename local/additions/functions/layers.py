@@ -1,13 +1,22 @@
-"""A function's layers: unpacked once for all workers, and found after the function's own code.
+"""A function's layers: unpacked once for this machine, and found after the function's own code.
 
 On AWS, Python looks for a module in the function's code, then in `/opt/python`, then in the runtime: the precedence
 that the runtime's `/var/runtime/bootstrap.py` states. MiniStack puts layers first, and unpacks them anew for every
-worker: a hundred megabytes and more for each function that is called.
+worker: a hundred megabytes and more for each function that is called. Here a folder has them for every emulator, as
+the layers' zips are kept for every build: a folder that stays has what Python compiled of it as well.
 """
 
+import hashlib
+import io
 import os
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
+
+from local.process import ROOT, locked
+
+UNPACKED = ROOT / "build" / ".cache" / "layers"
 
 Config = dict[str, Any]
 
@@ -44,10 +53,19 @@ def _with_layers(config: Config) -> Config:
 
 
 def _unpacked(layer: Config) -> Path:
-    """The folder of a layer version, of which all workers read."""
+    """The folder of a layer version, by its content, of which all workers read."""
     from ministack.services import lambda_svc
 
     content = lambda_svc._resolve_layer_zip(layer)
     if content is None:
         raise RuntimeError(f"Layer {layer['Arn']} has no content.")
-    return Path(lambda_svc._docker_extracted_dir(content, "layer"))
+    UNPACKED.mkdir(parents=True, exist_ok=True)
+    folder = UNPACKED / hashlib.sha256(content).hexdigest()
+    with locked(UNPACKED / "lock"):  # others may want it at the same time
+        if not folder.is_dir():
+            unfinished = folder.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                archive.extractall(unfinished)
+            unfinished.rename(folder)  # at once, so that an interrupted one is never read
+    return folder

@@ -103,17 +103,18 @@ NOT_ENFORCED = (
             "s3:ListBucket",
             "the embedded AWS answers NoSuchKey to whoever asks, not only to who may list",
             f"{PERMISSIONS}::test_functions_that_look_for_objects_are_told_when_there_is_none",
+            resource=part,
         )
-        for role in (
-            "WriteParquetRole",
-            "PlanOptimizationRole",
-            "RewriteParquetRole",
-            "ExpireSnapshotsRole",
-            "RestoreObjectsRole",
-            "DecodeObjectsRole",
-            "PlanMergeRole",
-            "MergeReadingsRole",
-            "WriteHotTableRole",
+        for role, part in (
+            ("WriteParquetRole", ""),
+            ("PlanOptimizationRole", ""),
+            ("RewriteParquetRole", ""),
+            ("ExpireSnapshotsRole", ""),
+            ("RestoreObjectsRole", ""),
+            ("DecodeObjectsRole", "RawBucketName"),
+            ("PlanMergeRole", ""),
+            ("MergeReadingsRole", ""),
+            ("WriteHotTableRole", ""),
         )
     ),
     *(

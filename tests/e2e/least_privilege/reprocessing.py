@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 
 from tests.e2e.least_privilege.functions import PLANNED, Functions, new_run_id
+from tests.e2e.least_privilege.saving import Steps
 
 NOW = "2026-11-21T12:00:00.000Z"
 OUTSIDE = 1
@@ -20,15 +21,21 @@ rates = itertools.count(1_000)
 class Reprocessing:
     """A run, step by step: each `before_…` does all that comes before a step, and answers what the step is given."""
 
-    def __init__(self, outputs: dict[str, str], functions: Functions) -> None:
+    def __init__(self, outputs: dict[str, str], functions: Functions, steps: Steps) -> None:
         self._outputs = outputs
         self._functions = functions
+        self._there = steps.there
 
     def input(self, **fields: object) -> dict[str, object]:
         """An input that no run had: who asks for the same again carries a run on."""
         scope = {"from": "2026-01-02T03:00:00Z", "to": "2026-01-02T05:00:00Z"}
         targets = {"source": "archive", "targets": ["table", "hot"], "max_rate": next(rates)}
         return {**scope, **targets, "mode": "apply", "alerts": "send", "note": "least privilege", **fields}
+
+    def before_run(self) -> None:
+        """There is a table with files to put together, and an object of the range."""
+        self._functions.fragment()
+        self._functions.archive(PLANNED)
 
     def before_plan(self) -> dict[str, object]:
         """There is a table whose rows are to change, objects that wait for the compaction, and a claim of an execution
@@ -67,7 +74,7 @@ class Reprocessing:
 
     def before_decode(self) -> str:
         """A run that is planned."""
-        run_input, run_id = self.before_plan(), new_run_id()
+        run_input, run_id = self._there(self.before_plan), new_run_id()
         self.plan(run_id, run_input)
         return run_id
 
@@ -77,7 +84,7 @@ class Reprocessing:
 
     def before_plan_merge(self) -> str:
         """A run whose objects are decoded."""
-        run_id = self.before_decode()
+        run_id = self._there(self.before_decode)
         self.decode(run_id)
         return run_id
 
@@ -86,7 +93,7 @@ class Reprocessing:
 
     def before_merge(self) -> dict[str, str]:
         """A run that has a plan of its merge."""
-        run_id = self.before_plan_merge()
+        run_id = self._there(self.before_plan_merge)
         return {"run_id": run_id, "merge_id": json.loads(self.plan_merge(run_id))["merge_id"]}
 
     def merge(self, merge: dict[str, str]) -> str:
@@ -94,7 +101,7 @@ class Reprocessing:
 
     def before_commit(self) -> dict[str, str]:
         """A run that is merged, in whose way is the claim of an execution that is no more."""
-        merge = self.before_merge()
+        merge = self._there(self.before_merge)
         self.merge(merge)
         self.plan(new_run_id(), self.input())
         return merge
@@ -106,7 +113,7 @@ class Reprocessing:
 
     def before_hot(self) -> dict[str, str]:
         """A run that is committed."""
-        merge = self.before_commit()
+        merge = self._there(self.before_commit)
         self.commit(merge)
         return merge
 
@@ -115,7 +122,7 @@ class Reprocessing:
 
     def before_report(self) -> dict[str, str]:
         """A run that has written the hot table."""
-        merge = self.before_hot()
+        merge = self._there(self.before_hot)
         self.write_hot(merge)
         return merge
 
@@ -124,7 +131,7 @@ class Reprocessing:
 
     def before_undo(self) -> str:
         """A run that is over, in whose way is the claim of an execution that is no more."""
-        merge = self.before_report()
+        merge = self._there(self.before_report)
         self.report(merge)
         self.plan(new_run_id(), self.input())
         return merge["run_id"]

@@ -77,16 +77,25 @@ class Steps:
 
     def __init__(self, functions: Functions, stores: Stores) -> None:
         self._functions, self._stores = functions, stores
+        self._kept: dict[Callable[[], Any], tuple[Any, Saved]] = {}
+
+    def there(self, before: Callable[[], T]) -> T:
+        """Do what comes before a step, or put the stores back to where that left them; what the step is given."""
+        if before in self._kept:
+            given: T
+            given, saved = self._kept[before]
+            self._functions.begin_anew()
+            self._stores.put_back(saved)
+            return given
+        given = before()
+        self._kept[before] = given, self._stores.save()
+        return given
 
     def use(self, before: Callable[[], T], step: Callable[[T], str]) -> Callable[[object], Callable[[], str]]:
-        kept: list[tuple[T, Saved]] = []
+        """A use of the step, by what prepares it."""
 
         def prepare(_: object) -> Callable[[], str]:
-            if kept:
-                self._functions.begin_anew()
-                self._stores.put_back(kept[0][1])
-            else:
-                kept.append((before(), self._stores.save()))
-            return lambda: step(kept[0][0])
+            given = self.there(before)
+            return lambda: step(given)
 
         return prepare
