@@ -2,7 +2,9 @@
 
 MiniStack starts an interpreter for every worker, which takes a second or two to import pyarrow, pyiceberg and boto3: on
 a laptop nearly all of what a first call takes. A template for each set of layers imports them once. What it imports
-creates no client and reads no environment, which is the function's own from the fork on, as is its folder.
+creates no client and reads no environment, which is the function's own from the fork on, as is its folder. On macOS,
+whose libraries may start threads, a fork can crash
+(https://docs.python.org/3/library/multiprocessing.html#contexts-and-start-methods), so that MiniStack does as it does.
 """
 
 import hashlib
@@ -41,6 +43,8 @@ template.recv(1)  # until the worker has ended
 
 def install() -> None:
     """Let MiniStack start clients of templates instead of interpreters of their own."""
+    if sys.platform == "darwin":
+        return
     from ministack.core import lambda_runtime
 
     spawn, detect = lambda_runtime.Worker._spawn, lambda_runtime._detect_runtime_binary
@@ -48,7 +52,7 @@ def install() -> None:
 
     def spawn_fork(worker: Any) -> None:
         if worker.config["Runtime"].startswith("python"):
-            variables = worker.config.get("Environment", {}).get("Variables", {})
+            variables = os.environ | worker.config.get("Environment", {}).get("Variables", {})
             templates.provide(variables.get("PYTHONPATH", ""), lambda_runtime._PYTHON_WORKER_SCRIPT)
         spawn(worker)
 
