@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 
+from compaction import intake
 from reprocessing import standing
 from reprocessing.keys import mark_key
 from reprocessing.manifests import DecodeResult
@@ -106,6 +107,27 @@ def test_what_a_run_has_resolved_is_new_when_it_is_rejected_again(garbage: Lake)
 
     assert new(garbage, result) == ["3.1", "3.2"]
     assert result.quarantine_key == f"quarantine/reason=mixed/{DAYS}21/reprocess-run-00000.jsonl.gz"
+
+
+def test_what_stands_is_looked_up_when_no_object_of_the_archive_is_open_any_more(
+    garbage: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may take a minute, and S3 does not wait so long for whoever has begun to read an object."""
+    monkeypatch.setattr(intake, "_TOGETHER_BYTES", 1)
+    garbage.put("b", [b"garbage"])
+    decodes.compacted(garbage)
+    opened: list[str] = []
+    get_object = garbage.s3.get_object
+
+    def noted(**request: str) -> object:
+        opened.append(request["Bucket"] if request["Key"].startswith(("raw-data/", "quarantine/")) else "")
+        return get_object(**request)
+
+    monkeypatch.setattr(garbage.s3, "get_object", noted)
+
+    decode(garbage)
+
+    assert [bucket for bucket in opened if bucket] == [garbage.raw, garbage.raw, garbage.processed]
 
 
 def test_another_reason_than_that_of_old_rules_is_no_reason_to_set_a_record_aside_again(memory_lake: Lake) -> None:
