@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger, Tracer
 
 from compaction.store import s3_client
 from environment import settings
-from reprocessing.decoding import Decoder
+from reprocessing.decode.decoding import Decoder
 from reprocessing.fingerprint import fingerprint
 from reprocessing.manifests import DecodeTask
 
