@@ -20,8 +20,8 @@ from optimization.manifests import Group, RewriteTask, SourceFile
 from optimization.rewriting import Rewriter
 from reprocessing.keys import plan_key
 from reprocessing.manifests import Plan
+from reprocessing.merge.merging import Merger
 from reprocessing.merge_manifests import MergeGroup, MergeTask
-from reprocessing.merging import Merger
 from reprocessing.request import Request, Scope
 from sensors.settings import Decoding
 from sensors.times import MAX_MS

@@ -12,7 +12,7 @@ from compaction.packing import CHUNK_OBJECTS
 from compaction.planning import MAX_OBJECTS, MAX_TASKS
 from config.sections import Reprocessing
 from optimization.surveying import MAX_TASKS as MAX_MERGES
-from reprocessing.drafting import TASK_OBJECTS
+from reprocessing.plan.drafting import TASK_OBJECTS
 
 REQUESTS_A_TASK: Final = 4  # its result, its files, and looks at what is done already
 TRANSITIONS_A_TASK: Final = 2  # a child workflow enters one state and ends

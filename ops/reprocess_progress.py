@@ -11,9 +11,9 @@ from ops.executions import RUNNING, Progress, state_data
 from ops.figures import age, count
 from ops.following import Pace, speed
 from ops.stack import Stack
-from reprocessing.costs import thaw
 from reprocessing.keys import decoded_key, plan_key
 from reprocessing.manifests import DecodeResult, Plan
+from reprocessing.report.costs import thaw
 
 RESTORING = "Wait For Restored Copies"
 DECODING = "DecodeObjects"

@@ -12,7 +12,7 @@ from compaction.catalog import open_table
 from compaction.store import Store, s3_client
 from environment import settings
 from reprocessing.claims import Claims
-from reprocessing.publishing import Publisher
+from reprocessing.publish.publishing import Publisher
 
 logger = Logger()
 tracer = Tracer()

@@ -13,7 +13,6 @@ class Rejects:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "quarantine.jsonl.gz"
-        folder.mkdir(exist_ok=True)
         self._file = self.path.open("wb")
         self._gzip = zlib.compressobj(GZIP_LEVEL, zlib.DEFLATED, GZIP_WINDOW)
         self._first_of: dict[str, Rejection] = {}

@@ -140,7 +140,7 @@ class Store:
         try:
             self._s3.put_object(Bucket=self.bucket, Key=key, **request)
         except ClientError as error:
-            if error_code(error) in _UNMET:
+            if error_code(error) in _UNMET | _MISSING:  # an object that is to be replaced is gone
                 return False
             raise
         return True

@@ -8,8 +8,9 @@ import boto3
 import msgspec
 from aws_lambda_powertools import Logger, Tracer
 
+from compaction.store import s3_client
 from environment import settings
-from reprocessing.decoding import Decoder
+from reprocessing.decode.decoding import Decoder
 from reprocessing.fingerprint import fingerprint
 from reprocessing.manifests import DecodeTask
 
@@ -38,7 +39,7 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: A
 @cache
 def _decoder() -> Decoder:
     return Decoder(
-        s3=boto3.client("s3"),
+        s3=s3_client(boto3),
         raw_bucket=os.environ["RAW_BUCKET"],
         processed_bucket=os.environ["PROCESSED_BUCKET"],
         rules=fingerprint(settings()),

@@ -11,8 +11,8 @@ from aws_lambda_powertools import Logger, Tracer
 from compaction.store import s3_client
 from environment import settings
 from reprocessing.fingerprint import fingerprint
+from reprocessing.merge.merging import Merger
 from reprocessing.merge_manifests import MergeTask
-from reprocessing.merging import Merger
 
 logger = Logger()
 tracer = Tracer()

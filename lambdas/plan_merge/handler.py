@@ -10,7 +10,7 @@ from compaction.catalog import open_table
 from compaction.store import Store, s3_client
 from environment import settings
 from reprocessing.fingerprint import fingerprint
-from reprocessing.merge_planning import MergePlanner
+from reprocessing.merge.planning import MergePlanner
 
 logger = Logger()
 tracer = Tracer()

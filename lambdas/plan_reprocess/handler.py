@@ -13,7 +13,7 @@ from environment import settings
 from reprocessing.claims import Claims
 from reprocessing.manifests import Execution
 from reprocessing.parsing import parse
-from reprocessing.planning import Planner
+from reprocessing.plan.planning import Planner
 
 logger = Logger()
 tracer = Tracer()

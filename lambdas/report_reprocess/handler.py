@@ -11,9 +11,9 @@ from aws_lambda_powertools import Logger, Tracer
 from compaction.store import Store, s3_client
 from environment import settings
 from reprocessing.claims import Claims
-from reprocessing.closing import Closer, Ending
 from reprocessing.keys import page_key, report_key
-from reprocessing.report import Refusal, Report
+from reprocessing.report.closing import Closer, Ending
+from reprocessing.report.contents import Refusal, Report
 
 
 class _LambdaError(msgspec.Struct):

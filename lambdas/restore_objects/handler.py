@@ -9,7 +9,7 @@ import boto3
 from aws_lambda_powertools import Logger, Tracer
 
 from compaction.store import s3_client
-from reprocessing.restoring import Restorer
+from reprocessing.plan.restoring import Restorer
 
 logger = Logger()
 tracer = Tracer()

@@ -12,7 +12,7 @@ from compaction.catalog import open_table
 from compaction.store import Store, s3_client
 from environment import settings
 from reprocessing.claims import Claims
-from reprocessing.undoing import Undoer, wish
+from reprocessing.undo.undoing import Undoer, wish
 
 logger = Logger()
 tracer = Tracer()

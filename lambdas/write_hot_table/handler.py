@@ -18,7 +18,7 @@ from botocore.config import Config
 from compaction.ahead import WIDTH
 from compaction.store import s3_client
 from environment import settings
-from reprocessing.hot import HotWriter
+from reprocessing.hot.writing import HotWriter
 from reprocessing.merge_manifests import MergeTask
 
 RESERVE_S = 20.0

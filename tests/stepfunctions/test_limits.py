@@ -8,7 +8,7 @@ import pytest
 from config.sections import Optimization, Reprocessing
 from config.storage import ProcessedBucket
 from optimization import surveying
-from reprocessing.frozen import MOST_LOOKS, WAIT_S
+from reprocessing.plan.frozen import MOST_LOOKS, WAIT_S
 from templates.shared.state_machines import DEFINITIONS
 from tests.stepfunctions.test_graph import TASK_S
 

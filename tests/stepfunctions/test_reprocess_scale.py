@@ -31,7 +31,6 @@ from plan_merge import handler as plan_merge
 from plan_reprocess import handler as plan_reprocess
 from report_reprocess import handler as report_reprocess
 from reprocessing.fingerprint import fingerprint
-from reprocessing.frozen import MOST_LOOKS, WAIT_S
 from reprocessing.keys import (
     committed_key,
     decoded_key,
@@ -39,7 +38,8 @@ from reprocessing.keys import (
     tasks_key,
 )
 from reprocessing.manifests import Committed, DecodedObject, DecodeResult, DecodeTask
-from reprocessing.report import Report
+from reprocessing.plan.frozen import MOST_LOOKS, WAIT_S
+from reprocessing.report.contents import Report
 from restore_objects import handler as restore_objects
 from tests.glacier import glacier_lake
 from tests.lake import HOUR, Lake

@@ -20,3 +20,8 @@ def test_of_two_that_go_on_from_the_same_version_the_first_has_written(
     assert store.write_after(one, "key", b"3")
     assert not store.write_after(one, "key", b"4")
     assert store.read("key") == b"3"
+
+    three = store.version("key")
+    store.delete("key")
+    assert not store.write_after(three, "key", b"5")
+    assert store.read("key") is None

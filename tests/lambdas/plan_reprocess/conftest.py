@@ -15,7 +15,7 @@ from reprocessing.keys import (
     tasks_key,
 )
 from reprocessing.manifests import DecodeTask, Execution, Plan
-from reprocessing.planning import Planner
+from reprocessing.plan.planning import Planner
 from reprocessing.request import Request, Scope
 from sensors.settings import FunctionSettings
 from tests.lake import AT, Lake

@@ -10,7 +10,6 @@ import pytest
 
 from compaction.errors import InvalidInput
 from compaction.hours import hour_prefix
-from reprocessing import drafting
 from reprocessing.errors import RangeHeld
 from reprocessing.keys import (
     STAGING_PREFIX,
@@ -20,6 +19,7 @@ from reprocessing.keys import (
     report_key,
 )
 from reprocessing.manifests import Committed
+from reprocessing.plan import drafting
 from reprocessing.request import Scope
 from reprocessing.snapshots import RUN_ID_PROPERTY
 from sensors.settings import Decoding

@@ -9,8 +9,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from reprocessing.closing import Closer, Ending
-from reprocessing.report import Refusal, Report
+from reprocessing.report.closing import Closer, Ending
+from reprocessing.report.contents import Refusal, Report
 from sensors.settings import FunctionSettings, Metric, Threshold
 from tests.lake import AT, Lake, reading
 from tests.lambdas.reprocessing.harness import Reprocessing

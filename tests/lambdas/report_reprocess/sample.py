@@ -10,9 +10,7 @@ from reprocessing.changes import (
     MetricChange,
     Series,
 )
-from reprocessing.costs import Estimate, Thaw
-from reprocessing.curves import Curve, Curves
-from reprocessing.report import (
+from reprocessing.report.contents import (
     Alerts,
     Day,
     Device,
@@ -25,6 +23,8 @@ from reprocessing.report import (
     Report,
     Written,
 )
+from reprocessing.report.costs import Estimate, Thaw
+from reprocessing.report.curves import Curve, Curves
 from reprocessing.request import Request, Scope
 from sensors.settings import Threshold
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from reprocessing.page import render
+from reprocessing.report.page import render
 from tests.browser import CHROMIUM, Tab, browser
 from tests.lambdas.report_reprocess import sample
 

@@ -21,7 +21,7 @@ from reprocessing.keys import (
 )
 from reprocessing.ledger import LedgerEntry
 from reprocessing.merge_manifests import HotRefusal, HotResult, MergeTask
-from reprocessing.report import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
+from reprocessing.report.contents import Alerts, Day, Device, Found, Hot, Readings, Records, Refusal, Report, Written
 from sensors.settings import Decoding, Threshold
 from tests.lake import AT, HOUR, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, Topic, close, store

@@ -2,12 +2,12 @@
 
 import pytest
 
-from reprocessing import curves
 from reprocessing.changes import Series
-from reprocessing.charts import Band
-from reprocessing.curves import BUCKETS, Curve, Curves, Reader
 from reprocessing.keys import merge_plan_key
 from reprocessing.merge_manifests import MergeTask
+from reprocessing.report import curves
+from reprocessing.report.charts import Band
+from reprocessing.report.curves import BUCKETS, Curve, Curves, Reader
 from reprocessing.request import Scope
 from tests.lake import AT, Lake, reading
 from tests.lambdas.report_reprocess.closing import Run, store

@@ -2,7 +2,7 @@
 
 from alerting import alerts
 from reprocessing.changes import Alarm, Alarms
-from reprocessing.new_alarms import alert_of, new_alarms
+from reprocessing.report.new_alarms import alert_of, new_alarms
 from sensors.reading import Reading
 from sensors.rules import Rule
 from sensors.settings import Metric, Threshold

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from compaction.manifests import PlannedObject, Task, TaskResult
 from compaction.writing import Writer
-from reprocessing.decoding import Decoder
+from reprocessing.decode.decoding import Decoder
 from reprocessing.keys import plan_key
 from reprocessing.manifests import DecodeResult, DecodeTask, Plan
 from reprocessing.request import Request, Scope

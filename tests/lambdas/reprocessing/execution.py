@@ -7,8 +7,8 @@ from email.utils import format_datetime
 
 from optimization.errors import FilesReplaced
 from reprocessing.errors import FewerReadings
+from reprocessing.plan.restoring import Restorer
 from reprocessing.request import Request
-from reprocessing.restoring import Restorer
 from sensors.hot_items import TIME_KEY
 from sensors.settings import Decoding
 from tests.faults import copy_of

@@ -11,23 +11,23 @@ import msgspec
 from config.settings import load
 from optimization.errors import FilesReplaced
 from reprocessing.claims import Claims
-from reprocessing.closing import Closer, Ending
-from reprocessing.decoding import Decoder
+from reprocessing.decode.decoding import Decoder
 from reprocessing.errors import FewerReadings
 from reprocessing.fingerprint import fingerprint
-from reprocessing.hot import HotWriter
+from reprocessing.hot.writing import HotWriter
 from reprocessing.keys import merge_plan_key, tasks_key
 from reprocessing.manifests import Committed, DecodeResult, DecodeTask, Execution, Plan, Undone
+from reprocessing.merge.merging import Merger
+from reprocessing.merge.planning import MergePlanner
 from reprocessing.merge_manifests import HotResult, MergeResult, MergeTask
-from reprocessing.merge_planning import MergePlanner
-from reprocessing.merging import Merger
-from reprocessing.planning import Planner
-from reprocessing.publishing import Publisher
-from reprocessing.report import Refusal, Report
+from reprocessing.plan.planning import Planner
+from reprocessing.plan.restoring import Restorer
+from reprocessing.publish.publishing import Publisher
+from reprocessing.report.closing import Closer, Ending
+from reprocessing.report.contents import Refusal, Report
 from reprocessing.request import Request, Scope
-from reprocessing.restoring import Restorer
 from reprocessing.runs import read_plan
-from reprocessing.undoing import Undoer, Wish
+from reprocessing.undo.undoing import Undoer, Wish
 from sensors.settings import Decoding, FunctionSettings, Metric
 from sensors.settings import Lake as LakeSettings
 from tests.lake import AT, ORPHAN_DAYS, Lake

@@ -5,7 +5,7 @@ So rows are cold where a run came.
 
 from typing import Any
 
-from reprocessing.report import Report
+from reprocessing.report.contents import Report
 from reprocessing.request import Request, Scope
 from sensors.settings import Metric
 from tests.lake import AT, Lake, reading

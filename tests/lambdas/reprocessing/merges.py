@@ -26,9 +26,9 @@ from reprocessing.keys import (
     tasks_key,
 )
 from reprocessing.manifests import DecodedObject, DecodeResult, DecodeTask, Plan, StagedFile
+from reprocessing.merge.merging import Merger
+from reprocessing.merge.planning import MergePlanner
 from reprocessing.merge_manifests import MergeGroup, MergeResult, MergeTask
-from reprocessing.merge_planning import MergePlanner
-from reprocessing.merging import Merger
 from reprocessing.request import Request, Scope
 from sensors.settings import Metric
 from tests.lake import AT, Lake

@@ -12,7 +12,7 @@ import msgspec
 from compaction.hours import Window
 from process_readings.batch import Processor
 from process_readings.writing import Outcome, Puts
-from reprocessing.report import Report
+from reprocessing.report.contents import Report
 from reprocessing.request import Request
 from sensors.hot_items import Items
 from sensors.rules import rules

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from reprocessing.report import Report
+from reprocessing.report.contents import Report
 from sensors.settings import Decoding
 from tests.lake import AT, reading
 from tests.lambdas.reprocessing.mended import Rows, asked, hot, rows

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compaction.hours import floor_hour
-from reprocessing.report import Report
+from reprocessing.report.contents import Report
 from reprocessing.request import Request, Scope
 from reprocessing.scope import has_device
 from sensors.settings import Threshold

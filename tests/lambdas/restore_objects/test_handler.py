@@ -11,9 +11,9 @@ import pytest
 from compaction.archive import listed, objects
 from compaction.errors import ObjectArchived
 from compaction.hours import Window
-from reprocessing.frozen import copy_of
 from reprocessing.keys import frozen_key, plan_key
 from reprocessing.manifests import DecodeTask, Plan
+from reprocessing.plan.frozen import copy_of
 from restore_objects import handler
 from tests.lake import AT, NOW, Lake, reading
 from tests.lambdas.reprocessing import decodes

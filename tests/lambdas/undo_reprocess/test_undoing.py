@@ -23,7 +23,7 @@ from reprocessing.keys import (
 from reprocessing.ledger import LedgerEntry, Taken
 from reprocessing.request import Scope
 from reprocessing.snapshots import UNDO_PROPERTY
-from reprocessing.undoing import Wish, wish
+from reprocessing.undo.undoing import Wish, wish
 from sensors.settings import Decoding
 from tests.faults import copy_of
 from tests.lake import AT, HOUR, Lake, in_memory, reading

@@ -14,7 +14,7 @@ from compaction.parquet import Files, Format
 from compaction.store import Store
 from optimization.manifests import Key, SourceFile
 from optimization.reading import rows_schema
-from reprocessing.hot import HotWriter
+from reprocessing.hot.writing import HotWriter
 from reprocessing.keys import group_key, plan_key
 from reprocessing.manifests import Plan
 from reprocessing.merge_manifests import HotResult, MergeGroup, MergeTask

@@ -21,7 +21,14 @@ from tests.lambdas.write_hot_table.conftest import AT_MS, RUN_MS, Hot, in_memory
 from tests.memory_aws import Effect
 from tests.memory_dynamodb import failure
 
-FAULTS = (dies_before, dies_after, never_arrives, loses_its_answer, is_refused_for_now)
+
+def is_repeated(effect: Effect) -> Any:
+    """The client has had no answer, and asks again by itself: a condition that held does so no more."""
+    effect()
+    return effect()
+
+
+FAULTS = (dies_before, dies_after, never_arrives, loses_its_answer, is_refused_for_now, is_repeated)
 
 
 def begin(folder: Path) -> Hot:

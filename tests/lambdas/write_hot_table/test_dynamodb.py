@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import environment
-from reprocessing.hot_table import Access, NewerItem, Pace, content, is_newer
+from reprocessing.hot.table import Access, NewerItem, Pace, content, is_newer
 from reprocessing.keys import group_key
 from reprocessing.merge_manifests import MergeTask
 from sensors.hot_items import TIME_KEY, Items

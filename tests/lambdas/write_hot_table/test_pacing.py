@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reprocessing.hot_table import Pace
+from reprocessing.hot.table import Pace
 from tests.lambdas.reprocessing.harness import Clock
 from tests.lambdas.write_hot_table.conftest import Hot, reading
 
