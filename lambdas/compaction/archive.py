@@ -33,8 +33,8 @@ def listed(s3: Any, bucket: str, window: Window) -> Iterator[Listed]:
 def between(s3: Any, bucket: str, prefix: str, start: str, end: str) -> Iterator[Listed]:
     """The objects whose keys begin with the prefix, those after `start` and before `end`, in order of key.
 
-    Listing begins and ends there; one page (1,000 keys) is held at a time. What it says of copies needs no permission
-    beyond listing, and no request for each object:
+    Listing begins and ends there; one page (1,000 keys) is held at a time. What it says of copies spares a request for
+    each object:
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreStatus.html
     """
     request = {"Bucket": bucket, "Prefix": prefix, "OptionalObjectAttributes": ["RestoreStatus"]}

@@ -16,6 +16,7 @@ BANDIT = {
     ("lambdas/backoff.py", "B311"): SPREADS_LOAD,
     ("local/additions/cloudformation/network.py", "B406"): "reads answers of the embedded AWS, which runs beside it",
     ("local/additions/loopback.py", "B104"): "names the addresses that it refuses to bind",
+    ("local/additions/restore_status.py", "B405"): "reads answers of the embedded AWS, which runs beside it",
     ("local/fleet/devices.py", "B310"): "the endpoint is the embedded AWS's, from our own state file",
     ("local/fleet/generate.py", "B311"): SPREADS_LOAD,
     ("local/process.py", "B310"): "the endpoint is the embedded AWS's, from our own state file",
