@@ -71,6 +71,16 @@ def source_of(key: str) -> Source | None:
     return _SOURCES.get(key.rpartition("/")[2].partition("-")[0])
 
 
+def reason_prefix(reason: str) -> str:
+    """What the keys begin with of all that was set aside for one of the REASONS; the days follow in order."""
+    return f"quarantine/reason={reason}/"
+
+
+def day_prefix(reason: str, day: date) -> str:
+    """What the keys begin with of that of a day."""
+    return f"{reason_prefix(reason)}year={day:%Y}/month={day:%m}/day={day:%d}/"
+
+
 def prefix(reason: str, day: date, writer: Writer) -> str:
-    """What the keys begin with of all that a writer has set aside on a day for one of the REASONS."""
-    return f"quarantine/reason={reason}/year={day:%Y}/month={day:%m}/day={day:%d}/{writer}-"
+    """What the keys begin with of that of a writer."""
+    return f"{day_prefix(reason, day)}{writer}-"

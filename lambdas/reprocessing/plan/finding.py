@@ -26,8 +26,7 @@ from reprocessing.plan.frozen import Copy, copy_of
 from reprocessing.request import TARGETS, Request
 from reprocessing.scope import archive_window, moment, quarantine_days
 from reprocessing.touching import sources_of
-from sensors.quarantine import source_of
-from sensors.reading import Reason
+from sensors.quarantine import REASONS, day_prefix, reason_prefix, source_of
 from sensors.settings import Decoding
 
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -166,11 +165,10 @@ class Finder:
 
     def _of_quarantine(self) -> Iterator[Found]:
         """What was set aside for a reason that is asked for, or for several, on the days that the range can mean."""
-        reasons = self._request.reasons or tuple(reason.value for reason in Reason)
-        first, end = (f"year={day:%Y/month=%m/day=%d}/" for day in quarantine_days(self._request.scope, self._decoding))
-        for reason in sorted({*reasons, "mixed"}):
-            prefix = f"quarantine/reason={reason}/"
-            for item in between(self._s3, self._store.bucket, prefix, prefix + first, prefix + end):
+        days = quarantine_days(self._request.scope, self._decoding)
+        for reason in sorted({*(self._request.reasons or REASONS), "mixed"}):
+            first, end = (day_prefix(reason, day) for day in days)
+            for item in between(self._s3, self._store.bucket, reason_prefix(reason), first, end):
                 if self._is_meant(item.key):
                     yield Found(item.key, item.bytes, item.etag, item.storage_class)
 
