@@ -19,9 +19,9 @@ from optimization.manifests import SourceFile
 from reprocessing.changes import Changes
 from reprocessing.keys import merge_plan_key, merged_key
 from reprocessing.manifests import DecodeResult, Plan, total
-from reprocessing.merge_manifests import MergeGroup, MergeResult, MergeTask, Tally
+from reprocessing.merge_manifests import MergeResult, MergeTask, Tally
 from reprocessing.request import is_compared
-from reprocessing.runs import check_rules, decoded
+from reprocessing.runs import check_rules, decoded, read_group
 from sensors.counts import UnbalancedError
 
 Line = TypeVar("Line")
@@ -59,9 +59,10 @@ class Merged(NamedTuple):
 
 
 class _Made:
-    """What the tasks of a group have made of it."""
+    """What the tasks of a group have made of it; `task` is one of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: MergeTask) -> None:
+        self.task = task
         self.account = Account()
         self.files: list[FileResult] = []
         self.keeps_files = True
@@ -120,11 +121,11 @@ def verify_merged(store: Store, plan: Plan, merge_id: str, staged: Tally, *, pub
         check_rules(place, result.rules, plan)
         _check_written(place, result, writes=publishes and not (result.keeps_files and task.has_whole_group))
         _check_changes(place, result.changes)
-        made.setdefault(task.group, _Made()).enter(result)
+        made.setdefault(task.group, _Made(task)).enter(result)
         before += result.changes.before
         after += result.changes.after
         vanished.update(result.changes.vanished_by_source)
-    groups = {key: _group(store, key) for key in made}
+    groups = {key: read_group(store, made[key].task) for key in made}
     for key, group in groups.items():
         made[key].account.check(key, (*group.old, *group.staged))
     _check_staged(run_id, unique(file for group in groups.values() for file in group.staged), staged)
@@ -146,13 +147,6 @@ def _lines(store: Store, key: str, kind: type[Line]) -> Iterator[Line]:
     if lines is None:
         raise ResultMissing(f"There is no plan {key}, so there is nothing to commit. Start a new run.")
     return map(msgspec.json.Decoder(kind).decode, lines)
-
-
-def _group(store: Store, key: str) -> MergeGroup:
-    body = store.read(key)
-    if body is None:
-        raise ResultMissing(f"The group {key} of the merge's plan is gone. Start a new run.")
-    return msgspec.json.decode(body, type=MergeGroup)
 
 
 def _check_counts(place: str, result: DecodeResult) -> None:

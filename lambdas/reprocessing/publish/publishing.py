@@ -81,9 +81,13 @@ class Publisher:
 
     def _published_merge(self, plan: Plan) -> str | None:
         """The merge with which the run is in the table already."""
-        table = commit(f"Run {plan.run_id}", self._table.find, self._sleep)
+        table = self._found(plan)
         snapshot = published(table, plan.run_id) if table else None
         return None if snapshot is None else snapshot.summary[MERGE_ID_PROPERTY]
+
+    def _found(self, plan: Plan) -> Table | None:
+        """The table as it is now."""
+        return commit(f"Run {plan.run_id}", self._table.find, self._sleep)
 
     def _answer(self, plan: Plan, merge_id: str, merged: Merged) -> Committed:
         return Committed(
@@ -107,12 +111,11 @@ class Publisher:
 
     def _publish(self, plan: Plan, merged: Merged, answer: Committed) -> Committed:
         """The answer with the snapshots before and after, if the run has anything to change in the table."""
-        what = f"Run {plan.run_id}"
         if not merged.sources and not merged.files:
             self._hold(plan)
-            self._refuse_changed(commit(what, self._table.find, self._sleep), plan, answer.merge_id)
+            self._refuse_changed(self._found(plan), plan, answer.merge_id)
             return answer
-        snapshot = commit(what, lambda: self._publish_once(plan, merged, answer), self._sleep)
+        snapshot = commit(f"Run {plan.run_id}", lambda: self._publish_once(plan, merged, answer), self._sleep)
         before = snapshot.parent_snapshot_id
         return msgspec.structs.replace(
             answer,
@@ -168,7 +171,7 @@ class Publisher:
         What the compaction has set aside is left out, unless another run may have stored it since that was looked up:
         this one may have taken the reading out again.
         """
-        table = commit(f"Run {plan.run_id}", self._table.find, self._sleep)
+        table = self._found(plan)
         only_new = table is not None and others_since(table, plan.snapshot_id, plan.run_id) == set()
         rejects = found.new_rejects if only_new else found.rejects
         for (source, target), copied in ahead(lambda pair: self._store.copy(*pair), rejects):
